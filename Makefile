@@ -1,0 +1,68 @@
+# Two commands matter: `make run` and `make test`. Both start from a bare clone and take seconds the second time.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# `make run ARGS="--model small --port 9000"`
+ARGS   ?=
+
+.PHONY: run setup test lint browser bench pins bless docs clean
+
+run: setup
+	$(BIN)/splatcam serve $(ARGS)
+
+setup: $(VENV)/.runtime web/node_modules/.stamp
+
+test: setup $(VENV)/.test tests/node_modules/.stamp
+	$(BIN)/python -m tests.rings
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+browser:        ## Chromium, for the page's tests (Debian and Ubuntu)
+	@command -v chromium || command -v chromium-browser || command -v google-chrome || (apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium)
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' \
+	  || (echo "splatcam needs Python 3.11 or 3.12; run 'make PYTHON=python3.11 setup'." && exit 1)
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null \
+	  || (echo "Python cannot make virtual environments here; on Debian: apt-get install python3-venv" && exit 1)
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: $(VENV)/bin/python requirements/torch.txt requirements/cuda.txt requirements/runtime.txt requirements/da3.txt pyproject.toml
+	@echo "Installing the Python packages (a minute; several GB where only the CUDA build of torch is in reach)"
+	$(PIP) install -r requirements/torch.txt -c requirements/cuda.txt
+	$(PIP) install --no-deps -r requirements/runtime.txt -r requirements/da3.txt
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.runtime requirements/test.txt
+	$(PIP) install --no-deps -r requirements/test.txt
+	@touch $@
+
+%/node_modules/.stamp: %/package-lock.json
+	@command -v npm >/dev/null || (echo "npm is missing: the page's packages come from it. On Debian: apt-get install npm" && exit 1)
+	cd $* && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+pins:           ## resolve the requirement files again
+	$(PYTHON) -m venv $(VENV)-pins && $(VENV)-pins/bin/pip install --quiet uv
+	cd requirements && C="../$(VENV)-pins/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate -c constraints.in" \
+	  && $$C torch.txt runtime.in -o cuda.txt \
+	  && $$C --excludes not-on-cpu.txt --no-emit-package torch torch.txt runtime.in -o runtime.txt \
+	  && $$C --excludes not-on-cpu.txt --no-emit-package torch -c runtime.txt -c torch.txt test.in -o test.txt
+	rm -rf $(VENV)-pins
+
+bless: setup    ## write the golden files again, after a change that means to change them
+	$(BIN)/python -m tests.golden.bless
+
+bench: setup    ## write docs/benchmarks.md: make bench CLIP=a-video-of-a-webcam.mp4
+	$(BIN)/python -m splatcam.bench.table $(CLIP)
+
+docs: setup     ## write the generated documents again
+	$(BIN)/python -m splatcam.docs
+
+clean:
+	rm -rf $(VENV) web/node_modules tests/node_modules
