@@ -1,0 +1,1 @@
+"""Measuring: recorded frames against the code that serves."""

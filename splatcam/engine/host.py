@@ -1,0 +1,107 @@
+"""The torch side of every engine: holds the model, remembers each stream's state, processes jobs one at a time.
+
+Synchronous, knows no event loop and no process; `inline.py` and `child.py` bring it to the server.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections import OrderedDict
+from typing import Any
+
+import torch
+
+from splatcam.engine import EngineFailed, EngineStatus, OnStatus
+from splatcam.estimators import Estimator, EstimatorUnavailable, auto, registry
+from splatcam.jobs import FrameJob, FrameResult
+from splatcam.pipeline import process_frame
+from splatcam.settings import Settings
+
+logger = logging.getLogger(__name__)
+MAX_STREAMS = 64  # remembered at once; the one unused for longest is forgotten
+
+
+def default_threads() -> int:
+    """One core is left to the server and the client: a torch thread that waits for another one's busy core makes a
+    frame many times slower."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores - 1)
+
+
+class EngineHost:
+    """One model at a time. Under `auto` the built-in one answers until a better one is loaded."""
+
+    def __init__(self, settings: Settings, on_status: OnStatus) -> None:
+        self._settings = settings
+        self._on_status = on_status
+        self._states: OrderedDict[str, Any] = OrderedDict()
+        self._estimator: Estimator | None = None
+        self._successor: Estimator | None = None  # set by the loading thread, taken between two frames
+        torch.set_num_threads(settings.threads or default_threads())
+
+    def load(self) -> None:
+        """Ready to process when this returns. Raises EngineFailed with one clear sentence."""
+        name = self._settings.model
+        if name != "auto":
+            self._on_status(EngineStatus("loading", f"loading {name}"))
+            self._serve_with(self._build(name), f"{name} was asked for")
+            return
+        self._serve_with(self._build("builtin"), "it needs no download; looking for a better model")
+        threading.Thread(target=self._look_for_better, name="model-loader", daemon=True).start()
+
+    def process(self, job: FrameJob) -> FrameResult:
+        """Raises jobs.FrameRefused; anything else that leaves here is a bug or a fault of the device."""
+        if self._successor is not None:
+            self._estimator, self._successor = self._successor, None
+            self._states.clear()
+        if self._estimator is None:
+            raise EngineFailed("a frame came before the model was loaded")
+        result, state = process_frame(
+            job,
+            self._estimator,
+            self._states.get(job.stream_id),
+            long_side_px=self._settings.process_res,
+            max_frame_pixels=self._settings.max_frame_pixels,
+        )
+        self._states[job.stream_id] = state
+        self._states.move_to_end(job.stream_id)
+        if len(self._states) > MAX_STREAMS:
+            self._states.popitem(last=False)
+        return result
+
+    def forget(self, stream_id: str) -> None:
+        self._states.pop(stream_id, None)
+
+    def _build(self, name: str) -> Estimator:
+        try:
+            return registry.build(name, self._settings, self._report_progress)
+        except EstimatorUnavailable as error:
+            raise EngineFailed(str(error)) from error
+
+    def _report_progress(self, sentence: str, fraction: float | None) -> None:
+        serving = self._estimator.info if self._estimator is not None else None
+        self._on_status(EngineStatus("loading", sentence, model=serving, progress=fraction))
+
+    def _serve_with(self, estimator: Estimator, reason: str) -> None:
+        self._estimator = estimator
+        self._on_status(EngineStatus("ready", f"{estimator.info.title}: {reason}", model=estimator.info))
+
+    def _look_for_better(self) -> None:
+        """Runs in a thread of its own. Whatever goes wrong here, the built-in model goes on."""
+        assert self._estimator is not None
+        builtin = self._estimator.info
+        try:
+            plan = auto.choose(self._settings)
+            if plan.model is None:
+                self._on_status(EngineStatus("ready", f"{builtin.title}: {plan.reason}", model=builtin))
+                return
+            better = registry.build(plan.model, self._settings, self._report_progress)
+        except Exception as error:  # a broken download or driver must not end a service that works
+            if not isinstance(error, EstimatorUnavailable):
+                logger.exception("the better model did not load")
+            self._on_status(EngineStatus("ready", f"{builtin.title} stays: {error}", model=builtin))
+            return
+        self._successor = better
+        self._on_status(EngineStatus("ready", f"{better.info.title}: {plan.reason}", model=better.info))

@@ -1,0 +1,68 @@
+"""What crosses the pipe between server and engine, beside FrameJob, EngineStatus and None (the end)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from splatcam.variants import Variant
+
+
+@dataclass(frozen=True)
+class Attach:
+    """Server → engine: write results into this shared memory from now on."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Forget:
+    """Server → engine: a stream ended."""
+
+    stream_id: str
+
+
+@dataclass(frozen=True)
+class LoadFailed:
+    """Engine → server: the model did not load, and the process ends."""
+
+    message: str
+
+
+@dataclass(frozen=True)
+class Blob:
+    """Stands for bytes that lie in shared memory."""
+
+    offset: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Done:
+    """A frame's result. `wants_bytes`: shared memory was too small, so bytes came by the pipe."""
+
+    fields: dict[Variant, dict[str, Any]]
+    timings_ms: dict[str, float]
+    wants_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Refused:
+    """This frame cannot be processed; the next one can."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The frame met a fault that is not its own."""
+
+    message: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Engine → server: what became of the job under way."""
+
+    outcome: Done | Refused | Failed

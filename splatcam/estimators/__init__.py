@@ -1,0 +1,52 @@
+"""Frame → Prediction. One file per kind of model, one contract, one registry (`registry.py`).
+
+Nothing heavy is imported here: torch and the models come in when an estimator is built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from splatcam.wire import ModelInfo
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from splatcam.gaussians import Gaussians
+
+ReportProgress = Callable[[str, float | None], None]  # a sentence for people, 0 to 1 where known
+
+
+class EstimatorUnavailable(RuntimeError):
+    """A model cannot be had here; the message is one clear sentence for the person who asked for it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a model says about one frame. Tensors lie where the model left them.
+
+    OpenCV axes, camera at the origin. Pixel (x, y) covers [x, x + 1), so its ray is
+    ((x + 0.5 - cx) / fx, (y + 0.5 - cy) / fy, 1).
+    """
+
+    depth: Tensor  # [H, W] f32, z along the optical axis, > 0
+    intrinsics: Tensor  # [3, 3] f32, of the H x W grid
+    image: Tensor  # [H, W, 3] uint8, the colours of the same grid: the frame, or what a synthetic scene looks like
+    confidence: Tensor | None = None  # [H, W] f32, larger is surer; the scale is the model's own
+    gaussians: Gaussians | None = None  # one per pixel, only where asked for and the model has the head
+
+
+class Estimator(Protocol):
+    """One model. Calls come one at a time; what is remembered from frame to frame travels as `state`."""
+
+    info: ModelInfo
+
+    def estimate(self, image: Tensor, *, wants_gaussians: bool, state: Any = None) -> tuple[Prediction, Any]:
+        """`image` [H, W, 3] uint8 on the CPU, H and W multiples of 14 → prediction on that grid and the next state.
+
+        `state` is what the previous frame of the same stream returned, None at its start. `wants_gaussians` is
+        only set where `info.supports_gaussians`; the prediction then carries Gaussians with `grid` set.
+        """
+        ...

@@ -1,0 +1,149 @@
+"""process_frame(): one JPEG → the result fields of every variant that somebody watches.
+
+The live server, the benchmark and the tests all call this one function. Pure: no socket, no clock but the stage
+timings, and the estimator's memory travels as an argument.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from splatcam.codecs import Points, encoder_of
+from splatcam.estimators import Estimator, Prediction
+from splatcam.frames import BadFrame, Frame, decode_frame
+from splatcam.gaussians import Gaussians
+from splatcam.jobs import FrameJob, FrameRefused, FrameResult
+from splatcam.pixel_splats import pixel_points, pixel_splats
+from splatcam.prune import PruneOptions, depth_limits, prune
+from splatcam.telemetry import FrameTimings
+from splatcam.variants import Variant
+from splatcam.wire import Bounds
+
+GRID_MULTIPLE_PX = 14  # the patch size of Depth Anything 3
+BORDER_FRACTION = PruneOptions.border_fraction
+
+
+def process_frame(
+    job: FrameJob,
+    estimator: Estimator,
+    state: Any = None,
+    *,
+    long_side_px: int = 504,
+    max_frame_pixels: int = 1920 * 1088,
+) -> tuple[FrameResult, Any]:
+    """Decode, estimate once, encode once per variant. Returns the result and the estimator's next state.
+
+    Raises FrameRefused for a frame that cannot be decoded; the state the caller holds stays good.
+    """
+    timings = FrameTimings()
+    with timings.stage("decode"):
+        frame = _decode(job, max_frame_pixels)
+        image = to_grid(frame, long_side_px)
+    wants_gaussians = any(variant.output == "network" for variant in job.variants)
+    with timings.stage("estimate"):
+        prediction, next_state = estimator.estimate(image, wants_gaussians=wants_gaussians, state=state)
+    scenes: dict[tuple[Any, ...], Gaussians | Points] = {}
+    fields = {}
+    for variant in job.variants:
+        key = _scene_key(variant)
+        if key not in scenes:
+            scenes[key] = _build_scene(prediction, variant, timings)
+        fields[variant] = _encode(scenes[key], variant, prediction, estimator, timings)
+    return FrameResult(fields, timings.ms), next_state
+
+
+def _decode(job: FrameJob, max_frame_pixels: int) -> Frame:
+    try:
+        return decode_frame(
+            job.jpeg, frame_id=job.frame_id, captured_at_ms=job.captured_at_ms, max_pixels=max_frame_pixels
+        )
+    except BadFrame as error:
+        raise FrameRefused(error.code, str(error)) from error
+
+
+def grid_size(width_px: int, height_px: int, long_side_px: int) -> tuple[int, int]:
+    """(height, width) of the model's grid: the aspect kept, each side the nearest multiple of 14, at least one."""
+    scale = long_side_px / max(width_px, height_px)
+    width, height = (
+        max(1, round(side * scale / GRID_MULTIPLE_PX)) * GRID_MULTIPLE_PX for side in (width_px, height_px)
+    )
+    return height, width
+
+
+def to_grid(frame: Frame, long_side_px: int) -> Tensor:
+    """The frame on the model's grid, [H, W, 3] uint8 on the CPU; untouched where it has that size already."""
+    height, width = grid_size(frame.width, frame.height, long_side_px)
+    image = torch.from_numpy(frame.rgb)
+    if (frame.height, frame.width) == (height, width):
+        return image
+    planes = image.permute(2, 0, 1)[None]  # channels-last in memory: torch's fast path for uint8
+    resized = torch.nn.functional.interpolate(planes, (height, width), mode="bilinear", antialias=True)
+    return resized[0].permute(1, 2, 0).contiguous()
+
+
+def _scene_key(variant: Variant) -> tuple[Any, ...]:
+    """Variants with the same key differ in their encoding only."""
+    return variant.output, variant.stride, variant.min_opacity, variant.max_depth_percentile
+
+
+def _build_scene(prediction: Prediction, variant: Variant, timings: FrameTimings) -> Gaussians | Points:
+    if variant.output == "points":
+        with timings.stage("splats"):
+            return _points(prediction, variant)
+    with timings.stage("splats"):
+        if variant.output == "network":
+            gaussians, border = _network_gaussians(prediction, variant.stride), BORDER_FRACTION
+        else:  # border pixels are not built in the first place
+            gaussians, border = pixel_splats(prediction, variant.stride, BORDER_FRACTION), 0.0
+    with timings.stage("prune"):
+        options = PruneOptions(variant.min_opacity, variant.max_depth_percentile, border)
+        kept, _ = prune(gaussians, prediction.depth, options)
+    return kept
+
+
+def _network_gaussians(prediction: Prediction, stride: int) -> Gaussians:
+    """The model's own Gaussians; with a stride every n-th of every n-th row, as much larger."""
+    gaussians = prediction.gaussians
+    if gaussians is None:
+        raise ValueError("the model promised Gaussians and predicted none")
+    if stride == 1:
+        return gaussians
+    height, width = prediction.depth.shape
+    pixels = torch.arange(height * width, device=gaussians.device).reshape(height, width)
+    chosen = gaussians.select(pixels[::stride, ::stride].reshape(-1))
+    return replace(chosen, scales=chosen.scales * stride)
+
+
+def _points(prediction: Prediction, variant: Variant) -> Points:
+    """The pixels inside the border and not too far, where the depth says they are."""
+    positions, colors = pixel_points(prediction, variant.stride, BORDER_FRACTION)
+    if variant.max_depth_percentile < 1:
+        near = positions[:, 2] <= depth_limits(prediction.depth[None], variant.max_depth_percentile)
+        positions, colors = positions[near], colors[near]
+    return Points(positions, colors)
+
+
+def bounds_of(positions: Tensor) -> Bounds | None:
+    """The box around [N, 3] positions, None around none."""
+    if not len(positions):
+        return None
+    low, high = torch.stack(positions.aminmax(dim=0)).tolist()
+    return Bounds(minimum=tuple(low), maximum=tuple(high))
+
+
+def _encode(
+    scene: Gaussians | Points, variant: Variant, prediction: Prediction, estimator: Estimator, timings: FrameTimings
+) -> dict[str, Any]:
+    with timings.stage("encode"):
+        fields = dict(encoder_of(variant.format)(scene, variant))
+        positions = scene.means if isinstance(scene, Gaussians) else scene.positions
+        fields["bounds"] = bounds_of(positions)
+    k = prediction.intrinsics
+    fields["intrinsics"] = (float(k[0, 0]), float(k[1, 1]), float(k[0, 2]), float(k[1, 2]))
+    fields["grid"] = tuple(prediction.depth.shape)
+    fields["model"] = estimator.info.name
+    return fields

@@ -1,0 +1,153 @@
+"""Depth + image + intrinsics → Gaussians, one per pixel: the splat source for every model that knows depth.
+
+Owns the geometry of a pixel on a surface. Knows no model, no pruning and no wire format; runs where the depth lies
+and never waits for the device.
+
+What makes a splat right: seen from the camera, it is a round dot of its own pixel; seen from elsewhere, it lies in the
+surface. So its covariance is J Jᵀ, J being how the surface point moves with the pixel, plus a little thickness along
+the normal. `_shape` brings that into scales and a quaternion in closed form.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gsply_helpers import dc_from_rgb
+from splatcam.estimators import Prediction
+from splatcam.gaussians import Gaussians
+
+SIGMA_PX = 0.6  # standard deviation in pixels: the dips between neighbours stay over 90 % opaque
+THICKNESS_PX = 0.1  # standard deviation along the normal, so that a surface seen from its edge is thin
+OPACITY = 0.95
+# dz/z over a pixel's angle. About 80 degrees: steeper is no surface but the step from a thing to what lies behind it.
+STEEPEST_SLOPE = 6.0
+
+
+@dataclass(frozen=True, eq=False)
+class _Window:
+    """The pixels that become splats, and their rays."""
+
+    rows: slice
+    columns: slice
+    u: Tensor  # [1, w] f32, x / z of the ray through each column's pixel centres
+    v: Tensor  # [h, 1] f32, y / z
+    pixel_index: Tensor | None  # [h * w] int64, None where it is the whole grid
+
+
+def pixel_splats(prediction: Prediction, stride: int = 1, border_fraction: float = 0.0) -> Gaussians:
+    """One Gaussian for every `stride`-th pixel of every `stride`-th row, `stride` times as wide.
+
+    `border_fraction` of the height (width) is left out at the top and the bottom (left and right), in whole pixels
+    rounded down: what `prune` would drop need not be built. Rows in order, `grid` set; K = 1 (colour only).
+    """
+    height, width = prediction.depth.shape
+    window = _window(height, width, prediction.intrinsics, stride, border_fraction)
+    depth = prediction.depth[window.rows, window.columns]
+    image = prediction.image[window.rows, window.columns].to(depth.device)
+    scales, rotations = _shape(depth, window, prediction.intrinsics.diagonal() / stride)
+    means = _points(depth, window)
+    return Gaussians(
+        means=means,
+        scales=scales,
+        rotations=rotations,
+        opacities=means.new_full((len(means),), OPACITY),
+        sh=dc_from_rgb(image.reshape(-1, 1, 3).to(torch.float32).div_(255)),
+        grid=(height, width),
+        pixel_index=window.pixel_index,
+    )
+
+
+def pixel_points(prediction: Prediction, stride: int = 1, border_fraction: float = 0.0) -> tuple[Tensor, Tensor]:
+    """The same pixels as `pixel_splats`, as points: positions [N, 3] f32, OpenCV axes, and colours [N, 3] uint8."""
+    height, width = prediction.depth.shape
+    window = _window(height, width, prediction.intrinsics, stride, border_fraction)
+    positions = _points(prediction.depth[window.rows, window.columns], window)
+    return positions, prediction.image[window.rows, window.columns].to(positions.device).reshape(-1, 3)
+
+
+def _window(height: int, width: int, intrinsics: Tensor, stride: int, border_fraction: float) -> _Window:
+    rows, columns = (_kept(side, stride, border_fraction) for side in (height, width))
+    x, y = (torch.arange(s.start, s.stop, s.step, device=intrinsics.device) for s in (columns, rows))
+    whole = len(x) == width and len(y) == height
+    return _Window(
+        rows,
+        columns,
+        u=((x + 0.5 - intrinsics[0, 2]) / intrinsics[0, 0])[None, :],
+        v=((y + 0.5 - intrinsics[1, 2]) / intrinsics[1, 1])[:, None],
+        pixel_index=None if whole else (y[:, None] * width + x).reshape(-1),
+    )
+
+
+def _kept(side: int, stride: int, border_fraction: float) -> slice:
+    """Of the pixels 0, stride, 2 stride … those inside the border."""
+    border = int(border_fraction * side)
+    return slice(-(-border // stride) * stride, side - border, stride)
+
+
+def _points(depth: Tensor, window: _Window) -> Tensor:
+    return _columns(depth * window.u, depth * window.v, depth)
+
+
+def _columns(*planes: Tensor) -> Tensor:
+    """k planes of N values → [N, k]. On a CPU writing column by column takes a third of the time of torch.stack."""
+    together = planes[0].new_empty((planes[0].numel(), len(planes)))
+    for i, plane in enumerate(planes):
+        together[:, i] = plane.reshape(-1)
+    return together
+
+
+def _shape(depth: Tensor, window: _Window, focal_px: Tensor) -> tuple[Tensor, Tensor]:
+    """Scales [N, 3] and rotations [N, 4] of the splats of `depth` [h, w]; `focal_px` holds fx, fy.
+
+    With a = ∂ln z/∂u, b = ∂ln z/∂v, a plane has the normal n ∝ (-a, -b, 1 + a u + b v). The shortest turn from z to n
+    is the quaternion ∝ (1, q, -p, 0); in the axes it makes of x and y, the pixel's two tangents are z times the
+    columns of I + (u + p, v + q)ᵀ (a, b). One Jacobi rotation by ψ about n diagonalises their 2x2 covariance.
+    """
+    u, v, fx, fy = window.u, window.v, focal_px[0], focal_px[1]
+    height_px = fx / fy  # of a pixel, in its widths
+    disparity = depth.reciprocal()
+    a = _slope(disparity, 1).mul_(depth).mul_(-fx)
+    b = _slope(disparity, 0).mul_(depth).mul_(-fy)
+    steepness = (a * a + b * b).sqrt_()
+    fade = (2 - steepness / STEEPEST_SLOPE).clamp_(0, 1)  # to a disc that faces the camera; no jump, so no flicker
+    a, b = a.mul_(fade), b.mul_(fade)
+
+    normal_z = a * u + b * v + 1
+    length = (a * a + b * b + normal_z * normal_z).sqrt_()
+    turn = (length + normal_z).reciprocal_()
+    p, q = a * turn, b * turn
+
+    along_u, along_v = u + p, v + q
+    xx, xy = a * along_u + 1, b * along_u * height_px
+    yx, yy = a * along_v, (b * along_v + 1) * height_px
+    s11, s22, s12 = xx * xx + xy * xy, yx * yx + yy * yy, xx * yx + xy * yy
+    mean, half = (s11 + s22) * 0.5, (s11 - s22) * 0.5
+    spread = torch.copysign((half * half + s12 * s12 + 1e-12).sqrt_(), half)
+    tan = s12 / (half + spread)  # of ψ, within ±45 degrees
+    tan_half = tan / ((tan * tan + 1).sqrt_() + 1)
+
+    sigma = depth * (SIGMA_PX / fx)
+    scales = _columns(
+        (mean + spread).sqrt_() * sigma, (mean - spread).sqrt_() * sigma, sigma * (THICKNESS_PX / SIGMA_PX)
+    )
+    w = (length * turn * 2 * (tan_half * tan_half + 1)).rsqrt_()
+    rotations = _columns(w, (q - p * tan_half) * w, (p + q * tan_half) * -w, tan_half * w)
+    return scales, rotations
+
+
+def _slope(disparity: Tensor, dim: int) -> Tensor:
+    """The change of 1 / z per pixel along `dim`; across a step in depth, that of the pixel's own side.
+
+    Of the differences to the neighbours before and after the smaller one, 0 where they disagree in sign ("minmod",
+    the slope limiter of van Leer 1979). 1 / z is linear on a plane, so planes come out exact.
+    """
+    if disparity.shape[dim] < 2:
+        return torch.zeros_like(disparity)
+    steps = disparity.diff(dim=dim)
+    last = steps.shape[dim] - 1
+    before = torch.cat((steps.narrow(dim, 0, 1), steps), dim=dim)
+    after = torch.cat((steps, steps.narrow(dim, last, 1)), dim=dim)
+    return torch.clamp(before, after.clamp(max=0), after.clamp(min=0))

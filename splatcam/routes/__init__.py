@@ -1,0 +1,1 @@
+"""HTTP routes, one file per capability. Only these and stream_server.py know FastAPI."""

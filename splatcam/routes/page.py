@@ -1,0 +1,68 @@
+"""The page and its modules. Packages that npm did not bring are fetched by the browser from a CDN."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from fastapi import APIRouter, HTTPException
+from fastapi.responses import FileResponse, RedirectResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+CDN = "https://cdn.jsdelivr.net/npm"
+PAGES = ("/", "/viewer-gaussian.html", "/viewer.html")
+HIDDEN = {"node_modules", "package-lock.json"}  # packages have a route of their own
+MODULE_TYPES = {".js": "text/javascript", ".mjs": "text/javascript"}
+
+
+class WebFiles(StaticFiles):
+    """web/ itself: revalidated on every load, so that a changed module is never half of an old page."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        parts = path.replace("\\", "/").split("/")
+        if any(part.startswith(".") and part != "." or part in HIDDEN for part in parts):
+            raise HTTPException(404)
+        response = await super().get_response(path, scope)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
+
+
+def page_router(web: Path) -> APIRouter:
+    router = APIRouter()
+    versions = _package_versions(web)
+
+    def page() -> FileResponse:
+        return FileResponse(web / "index.html", headers={"Cache-Control": "no-cache"})
+
+    for path in PAGES:
+        router.add_api_route(path, page, methods=["GET", "HEAD"], include_in_schema=False, name=path)
+
+    @router.get("/node_modules/{path:path}", include_in_schema=False)
+    def package_file(path: str) -> Response:
+        package = next((name for name in versions if path.startswith(name + "/")), None)
+        if package is None:
+            raise HTTPException(404)
+        root = web / "node_modules" / package
+        if not root.is_dir():
+            return RedirectResponse(f"{CDN}/{package}@{versions[package]}{path.removeprefix(package)}")
+        file = _file_below(root, path.removeprefix(package + "/"))
+        if file is None:
+            raise HTTPException(404)
+        return FileResponse(file, media_type=MODULE_TYPES.get(file.suffix), headers={"Cache-Control": "max-age=3600"})
+
+    return router
+
+
+def _file_below(root: Path, path: str) -> Path | None:
+    """The file, if there is one and it really lies below `root`."""
+    try:
+        file = (root / path).resolve()
+        return file if file.is_relative_to(root.resolve()) and file.is_file() else None
+    except (OSError, ValueError):  # a name too long, or with a zero byte
+        return None
+
+
+def _package_versions(web: Path) -> dict[str, str]:
+    """What the page imports, as web/package.json pins it; nothing else of node_modules is served."""
+    return json.loads((web / "package.json").read_text())["dependencies"]

@@ -1,0 +1,259 @@
+"""One client's connection, from accept to close. Knows the protocol and the streams, not the web framework.
+
+Two tasks: a reader that always reads, and the only writer. Between them the newest result waits, alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import time
+import uuid
+from collections import deque
+from typing import Any, Protocol
+
+from splatcam import wire
+from splatcam.ack_window import AckWindow
+from splatcam.engine import EngineStatus
+from splatcam.latest_slot import LatestSlot
+from splatcam.settings import Settings
+from splatcam.streams import CameraFrame, Delivery, Stream, StreamHub
+from splatcam.variants import (
+    PLAIN_FORMATS,
+    Contract,
+    Variant,
+    ViewerSettings,
+    choose_variant,
+    require_known_format,
+)
+from splatcam.wire import WireError
+
+logger = logging.getLogger(__name__)
+MAX_WAITING_WORDS = 64  # errors, pongs, status: what a client does not read is forgotten, oldest first
+RATE_TOLERANCE = 0.9  # a camera at 29.97 fps passes a limit of 30
+
+
+class Disconnected(Exception):
+    """The other side is gone."""
+
+
+class Transport(Protocol):
+    """A websocket, as much of it as a session needs."""
+
+    async def receive(self) -> bytes | str:
+        """The next message; raises Disconnected."""
+        ...
+
+    async def send(self, data: bytes) -> None:
+        """Returns when the message is handed on; raises Disconnected."""
+        ...
+
+
+class Session:
+    """`run()` returns when the client is gone."""
+
+    def __init__(self, transport: Transport, hub: StreamHub, settings: Settings) -> None:
+        self.session_id = uuid.uuid4().hex[:12]
+        self.variant: Variant | None = None
+        self._transport = transport
+        self._hub = hub
+        self._settings = settings
+        self._contract: Contract = "plain"
+        self._formats: list[str] = list(PLAIN_FORMATS)
+        self._wishes = ViewerSettings()
+        self._window = AckWindow()
+        self._words: deque[bytes] = deque(maxlen=MAX_WAITING_WORDS)
+        self._result: LatestSlot[Delivery] = LatestSlot()
+        self._writable = asyncio.Event()
+        self._camera: Stream | None = None  # this client's own stream, once it sent a frame
+        self._watched: Stream | None = None
+        self._model = hub.engine.status.model  # as this client knows it
+        self._plain_frames = 0
+        self._last_turn_s = -math.inf
+
+    async def run(self) -> None:
+        stop_listening = self._hub.listen(self._engine_changed)
+        reader = asyncio.create_task(self._read(), name=f"reader-{self.session_id}")
+        writer = asyncio.create_task(self._write(), name=f"writer-{self.session_id}")
+        try:
+            await asyncio.wait((reader, writer), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stop_listening()
+            reader.cancel()
+            writer.cancel()
+            outcomes = await asyncio.gather(reader, writer, return_exceptions=True)
+            self._leave()
+            if self._camera is not None:
+                await self._hub.close(self._camera)
+        for outcome in outcomes:
+            if isinstance(outcome, Exception) and not isinstance(outcome, Disconnected):
+                raise outcome
+
+    # ------------------------------------------------------------ what a stream sees (streams.Viewer)
+
+    def due_in_s(self, now_s: float) -> float:
+        if self._wishes.max_fps is None:
+            return 0.0
+        return max(0.0, self._last_turn_s + RATE_TOLERANCE / self._wishes.max_fps - now_s)
+
+    def take_turn(self, now_s: float) -> None:
+        self._last_turn_s = now_s
+
+    def deliver(self, delivery: Delivery) -> None:
+        self._window.offered(time.monotonic())
+        if self._result.put(delivery):
+            self._hub.telemetry.count("results_dropped")
+        self._writable.set()
+
+    def stream_ended(self, why: WireError) -> None:
+        left, self._watched = self._watched, None
+        self._say(wire.Error(code=why.code, message=str(why)))
+        if self._camera in (None, left):
+            return
+        try:  # back to its own camera
+            self._adopt(self._formats, self._wishes, self._contract, self._camera)
+        except WireError as error:
+            self._say(wire.Error(code=error.code, message=str(error)))
+
+    # ------------------------------------------------------------ reading
+
+    async def _read(self) -> None:
+        while True:
+            data = await self._transport.receive()
+            try:
+                self._handle(wire.parse_client_message(data, self._settings.max_message_bytes))
+            except WireError as error:
+                self._hub.telemetry.count("errors")
+                self._say(wire.Error(code=error.code, message=str(error), frame_id=error.frame_id))
+
+    def _handle(self, message: Any) -> None:
+        match message:
+            case wire.PlainFrame():
+                self._take_frame(self._plain_frames, 0.0, message.jpeg)
+                self._plain_frames += 1
+            case wire.FrameMessage():
+                self._take_frame(message.frame_id, message.captured_at_ms, message.jpeg)
+            case wire.Ack():
+                self._window.acknowledged(message.frame_id, time.monotonic())
+                self._writable.set()
+            case wire.Shown():
+                if message.latency_ms is not None:
+                    self._hub.telemetry.observe("ms_shown", message.latency_ms)
+            case wire.SettingsMessage():
+                self._adopt(self._formats, self._wishes.changed_by(message), self._contract, self._watched)
+            case wire.Ping():
+                self._say(wire.Pong(t=message.t))
+            case wire.Hello():
+                self._greet(message)
+
+    def _take_frame(self, frame_id: int, captured_at_ms: float, jpeg: bytes) -> None:
+        if self._camera is None:
+            self._camera = self._hub.open(self.session_id, self)
+            if self._watched is None:
+                self._adopt(self._formats, self._wishes, self._contract, self._camera)
+        self._camera.put(CameraFrame(frame_id, captured_at_ms, jpeg, time.monotonic()))
+
+    def _greet(self, hello: wire.Hello) -> None:
+        watched = self._hub.find(hello.watch) if hello.watch is not None else self._camera
+        self._adopt(hello.formats, self._wishes, "full", watched)
+        logger.info("session %s: %r", self.session_id, hello.client or "a client without a name")
+        self._welcome()
+        self._say_status(self._hub.engine.status)
+
+    # ------------------------------------------------------------ what this client gets
+
+    def _adopt(self, formats: list[str], wishes: ViewerSettings, contract: Contract, watched: Stream | None) -> None:
+        """What this client gets, and from whom. Takes effect whole or, with a WireError, not at all."""
+        require_known_format(formats)
+        variant = self._choose(formats, wishes, contract)
+        if variant is not None and watched is not None:
+            watched.check_room_for(variant, self)
+        self._formats, self._wishes, self._contract, self.variant = formats, wishes, contract, variant
+        if watched is not self._watched:
+            self._leave()
+            self._watched = watched
+            if watched is not None:
+                watched.viewers.append(self)
+
+    def _leave(self) -> None:
+        if self._watched is not None:
+            self._watched.viewers.remove(self)
+            self._watched = None
+
+    def _engine_changed(self, status: EngineStatus) -> None:
+        if status.model is not None and status.model != self._model:
+            self._meet(status.model)
+            self._welcome()
+        self._say_status(status)
+
+    def _meet(self, model: wire.ModelInfo) -> None:
+        """Wishes that the new model cannot meet are told and given up. The stream sees to it that there is room."""
+        self._model = model
+        try:
+            self.variant = self._choose(self._formats, self._wishes, self._contract)
+        except WireError as error:
+            self._say(wire.Error(code=error.code, message=str(error)))
+            self._wishes = ViewerSettings()
+            self.variant = self._choose(self._formats, self._wishes, self._contract)
+
+    def _choose(self, formats: list[str], wishes: ViewerSettings, contract: Contract) -> Variant | None:
+        """None while no model is there."""
+        model = self._hub.engine.status.model
+        return choose_variant(formats, wishes, contract, model.supports_gaussians) if model else None
+
+    # ------------------------------------------------------------ writing
+
+    def _say(self, message: Any) -> None:
+        self._words.append(wire.encode(message))
+        self._writable.set()
+
+    def _welcome(self) -> None:
+        model = self._hub.engine.status.model
+        if model is None or self.variant is None or self._contract == "plain":
+            return
+        limits = wire.Limits(
+            max_message_bytes=self._settings.max_message_bytes,
+            max_frame_pixels=self._settings.max_frame_pixels,
+            frame_long_side_px=self._settings.process_res,
+        )
+        self._say(
+            wire.Welcome(
+                protocol=wire.PROTOCOL_VERSION,
+                session_id=self.session_id,
+                model=model,
+                formats=list(wire.Format),
+                format=self.variant.format,
+                limits=limits,
+            )
+        )
+
+    def _say_status(self, status: EngineStatus) -> None:
+        if self._contract == "full":
+            self._say(wire.Status(state=status.state, message=status.message, progress=status.progress))
+
+    async def _write(self) -> None:
+        while True:
+            while self._words:
+                await self._transport.send(self._words.popleft())
+            wait_s = self._wait_s()
+            if wait_s == 0 and (delivery := self._result.take()):
+                await self._send_answer(delivery)
+                continue
+            self._writable.clear()
+            try:
+                await asyncio.wait_for(self._writable.wait(), wait_s or None)
+            except TimeoutError:
+                pass
+
+    def _wait_s(self) -> float:
+        """Plain clients are held back by TCP alone."""
+        return self._window.wait_s(time.monotonic()) if self._contract == "full" else 0.0
+
+    async def _send_answer(self, delivery: Delivery) -> None:
+        if delivery.is_result:
+            self._hub.telemetry.count("results_sent")
+            self._hub.telemetry.observe("result_bytes", len(delivery.message))
+            if self._contract == "full":
+                self._window.sent(delivery.frame_id, len(delivery.message), time.monotonic())
+        await self._transport.send(delivery.message)

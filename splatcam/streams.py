@@ -1,0 +1,235 @@
+"""A camera and everybody who watches it. One worker per stream: newest frame → engine → one message per variant.
+
+Knows no websocket: a viewer is something that wants a variant and takes messages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from splatcam import wire
+from splatcam.engine import Engine, EngineFailed, EngineStatus
+from splatcam.jobs import FrameJob, FrameRefused, FrameResult
+from splatcam.latest_slot import LatestSlot
+from splatcam.telemetry import Telemetry
+from splatcam.variants import MAX_VARIANTS, Variant
+from splatcam.wire import ErrorCode, WireError
+
+logger = logging.getLogger(__name__)
+TOO_MANY = f"{MAX_VARIANTS} different formats or settings are watched on this stream already"
+
+
+@dataclass(frozen=True)
+class CameraFrame:
+    """A frame as it came from the client, not yet looked at."""
+
+    frame_id: int
+    captured_at_ms: float
+    jpeg: bytes
+    received_at_s: float  # time.monotonic()
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A frame's answer on its way to a viewer: its result, or its error."""
+
+    frame_id: int
+    message: bytes
+    is_result: bool = True  # errors are neither counted as results nor acknowledged
+
+
+class Viewer(Protocol):
+    """What a stream sees of a session."""
+
+    variant: Variant | None  # None: wants nothing now
+
+    def due_in_s(self, now_s: float) -> float:
+        """Seconds until its frame rate allows another result; 0: now."""
+        ...
+
+    def take_turn(self, now_s: float) -> None:
+        """The frame of this moment is for it too."""
+        ...
+
+    def deliver(self, delivery: Delivery) -> None:
+        """Takes a result; a newer one replaces it if it waits too long. Never blocks."""
+        ...
+
+    def stream_ended(self, why: WireError) -> None:
+        """It watches this stream no longer. Raises nothing."""
+        ...
+
+
+class Stream:
+    """One camera. Owns its mailbox and the task that empties it."""
+
+    def __init__(self, stream_id: str, hub: StreamHub, camera: Viewer) -> None:
+        self.stream_id = stream_id
+        self.viewers: list[Viewer] = []
+        self._hub = hub
+        self._engine = hub.engine
+        self._telemetry = hub.telemetry
+        self._camera = camera  # the session that sends the frames: it is told of those that fail
+        self._mailbox: LatestSlot[CameraFrame] = LatestSlot()
+        self._worker = asyncio.create_task(self._run(), name=f"stream-{stream_id}")
+
+    def put(self, frame: CameraFrame) -> None:
+        self._telemetry.count("frames_in")
+        if self._mailbox.put(frame):
+            self._telemetry.count("frames_dropped")
+
+    async def close(self) -> None:
+        self._worker.cancel()
+        await asyncio.gather(self._worker, return_exceptions=True)
+        self._engine.forget(self.stream_id)
+        viewers, self.viewers = self.viewers, []
+        for viewer in viewers:
+            viewer.stream_ended(WireError(ErrorCode.UNKNOWN_SESSION, "the camera that you watched has left"))
+
+    def check_room_for(self, variant: Variant, viewer: Viewer) -> None:
+        """Raises WireError when one variant more would have to be encoded per frame than the engine promises."""
+        others = {v.variant for v in self.viewers if v is not viewer and v.variant}
+        if variant not in others and len(others) >= MAX_VARIANTS:
+            raise WireError(ErrorCode.TOO_MANY_VARIANTS, TOO_MANY)
+
+    def make_room(self) -> None:
+        """With another model viewers may want more variants than are encoded: the last to come leave."""
+        kept: set[Variant] = set()
+        for viewer in list(self.viewers):
+            if viewer.variant is None or viewer.variant in kept:
+                continue
+            if len(kept) < MAX_VARIANTS:
+                kept.add(viewer.variant)
+            else:
+                self.viewers.remove(viewer)
+                viewer.stream_ended(WireError(ErrorCode.TOO_MANY_VARIANTS, TOO_MANY))
+
+    async def _run(self) -> None:
+        while True:
+            await self._hub.model_known.wait()  # meanwhile the newest frame waits in the mailbox
+            frame = await self._newest_when_due(await self._mailbox.get())
+            now_s = time.monotonic()
+            due = [(v, v.variant) for v in self.viewers if v.variant and v.due_in_s(now_s) == 0]
+            if not due and self._engine.status.state != "failed":
+                self._telemetry.count("frames_dropped")  # nobody watches
+                continue
+            for viewer, _ in due:
+                viewer.take_turn(now_s)
+            try:
+                await self._process(frame, due)
+            except FrameRefused as error:
+                self._tell(frame, ErrorCode(error.code), error.message)
+            except EngineFailed as error:
+                self._tell(frame, ErrorCode.ENGINE_FAILED, str(error))
+            except Exception:  # a bug costs one frame, not the stream
+                logger.exception("frame %d of stream %s", frame.frame_id, self.stream_id)
+                self._tell(frame, ErrorCode.ENGINE_FAILED, wire.ERROR_EXPLANATIONS[ErrorCode.ENGINE_FAILED])
+
+    async def _newest_when_due(self, frame: CameraFrame) -> CameraFrame:
+        """Where every viewer limits its frame rate, the newest frame waits for the first of them."""
+        while (wait_s := self._due_in_s()) > 0:
+            try:
+                async with asyncio.timeout(wait_s):
+                    frame = await self._mailbox.get()
+                self._telemetry.count("frames_dropped")
+            except TimeoutError:
+                pass
+        return frame
+
+    def _due_in_s(self) -> float:
+        now_s = time.monotonic()
+        return min((viewer.due_in_s(now_s) for viewer in self.viewers if viewer.variant), default=0.0)
+
+    def _tell(self, frame: CameraFrame, code: ErrorCode, message: str) -> None:
+        """An error takes the place that the result would have had, so that answers keep the order of the frames."""
+        self._telemetry.count("errors")
+        error = wire.Error(code=code, message=message, frame_id=frame.frame_id)
+        self._camera.deliver(Delivery(frame.frame_id, wire.encode(error), is_result=False))
+
+    async def _process(self, frame: CameraFrame, due: list[tuple[Viewer, Variant]]) -> None:
+        variants = tuple(dict.fromkeys(variant for _, variant in due))
+        job = FrameJob(self.stream_id, frame.frame_id, frame.captured_at_ms, frame.jpeg, variants)
+        begin_s = time.monotonic()
+        result = await self._engine.process(job)
+        timings_ms = self._timings(frame, begin_s, result)
+        for variant in variants:
+            delivery = Delivery(frame.frame_id, _message(frame, variant, result, timings_ms))
+            self._telemetry.count(f"output_{variant.output}/{variant.format}")
+            for viewer, wanted in due:
+                if wanted == variant and viewer in self.viewers:
+                    viewer.deliver(delivery)
+
+    def _timings(self, frame: CameraFrame, begin_s: float, result: FrameResult) -> dict[str, float]:
+        """Stages in order. `wait`: for its turn; `engine`: the way to the engine and back, beyond its stages."""
+        end_s = time.monotonic()
+        stages = result.timings_ms
+        timings_ms = {
+            "wait": (begin_s - frame.received_at_s) * 1e3,
+            **stages,
+            "engine": (end_s - begin_s) * 1e3 - sum(stages.values()),
+            "total": (end_s - frame.received_at_s) * 1e3,
+        }
+        for stage, ms in timings_ms.items():
+            self._telemetry.observe(f"ms_{stage}", ms)
+        return {stage: round(ms, 3) for stage, ms in timings_ms.items()}
+
+
+def _message(frame: CameraFrame, variant: Variant, result: FrameResult, timings_ms: dict[str, float]) -> bytes:
+    """A result's message, without validating megabytes that this program made itself."""
+    message = wire.RESULTS[variant.format].model_construct(
+        frame_id=frame.frame_id,
+        captured_at_ms=frame.captured_at_ms,
+        timings_ms=timings_ms,
+        **result.fields[variant],
+    )
+    return wire.encode(message)
+
+
+class StreamHub:
+    """All streams of the service, and the engine they share."""
+
+    def __init__(self, engine: Engine, telemetry: Telemetry) -> None:
+        self.engine = engine
+        self.telemetry = telemetry
+        self.model_known = asyncio.Event()  # or known not to come
+        self._streams: dict[str, Stream] = {}
+        self._listeners: list[Callable[[EngineStatus], None]] = []
+        self._note(engine.status)
+
+    def open(self, stream_id: str, camera: Viewer) -> Stream:
+        stream = Stream(stream_id, self, camera)
+        self._streams[stream_id] = stream
+        return stream
+
+    async def close(self, stream: Stream) -> None:
+        self._streams.pop(stream.stream_id, None)
+        await stream.close()
+
+    def find(self, session_id: str) -> Stream:
+        """By id, or the `newest`. Raises WireError."""
+        if session_id == "newest" and self._streams:
+            return next(reversed(self._streams.values()))
+        if session_id in self._streams:
+            return self._streams[session_id]
+        raise WireError(ErrorCode.UNKNOWN_SESSION, f"no camera is streaming as {session_id!r}")
+
+    def listen(self, listener: Callable[[EngineStatus], None]) -> Callable[[], None]:
+        """Calls `listener` with every status of the engine from now on. Returns what ends that."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def engine_changed(self, status: EngineStatus) -> None:
+        for listener in list(self._listeners):
+            listener(status)
+        for stream in self._streams.values():
+            stream.make_room()
+        self._note(status)
+
+    def _note(self, status: EngineStatus) -> None:
+        if status.model is not None or status.state == "failed":
+            self.model_known.set()

@@ -1,0 +1,346 @@
+"""The protocol, version 1: what travels over the websocket. Pure: no socket, no clock, no event loop, no torch.
+
+Its twin in the page is web/wire.js; both read the golden messages under tests/golden. docs/protocol.md is written
+from this file, so a message, a field and an error code are described here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+import msgpack
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+PROTOCOL_VERSION = 1
+JPEG_MAGIC = b"\xff\xd8\xff"
+
+Output = Literal["network", "pixel", "points"]
+SphericalHarmonics = Literal["dc", "full"]
+PlyFields = Literal["minimal", "inria"]
+
+
+class Format(StrEnum):
+    """How a result travels. The value is also the `type` of the message."""
+
+    GAUSSIAN_PLY = "gaussian_ply"
+    POINTCLOUD = "pointcloud"
+    SPLATS16 = "splats16"
+
+
+SPLAT_FORMATS = (Format.SPLATS16, Format.GAUSSIAN_PLY)
+
+
+class ErrorCode(StrEnum):
+    """Why an input was refused or a frame was lost. The session goes on after each of them."""
+
+    TEXT_MESSAGE = "text_message"
+    BAD_MESSAGE = "bad_message"
+    UNKNOWN_TYPE = "unknown_type"
+    BAD_FIELD = "bad_field"
+    MESSAGE_TOO_LARGE = "message_too_large"
+    NOT_JPEG = "not_jpeg"
+    BAD_JPEG = "bad_jpeg"
+    FRAME_TOO_LARGE = "frame_too_large"
+    UNSUPPORTED_PROTOCOL = "unsupported_protocol"
+    UNSUPPORTED_FORMAT = "unsupported_format"
+    NO_GAUSSIAN_HEAD = "no_gaussian_head"
+    UNKNOWN_SESSION = "unknown_session"
+    TOO_MANY_VARIANTS = "too_many_variants"
+    ENGINE_FAILED = "engine_failed"
+
+
+ERROR_EXPLANATIONS = {
+    ErrorCode.TEXT_MESSAGE: "The protocol is binary: send a JPEG or a msgpack map.",
+    ErrorCode.BAD_MESSAGE: "Neither a JPEG (FF D8 FF) nor one msgpack map with string keys.",
+    ErrorCode.UNKNOWN_TYPE: "The map's `type` is missing or not one of the client's messages.",
+    ErrorCode.BAD_FIELD: "A field is missing, unknown, of the wrong type or out of range; the message names it.",
+    ErrorCode.MESSAGE_TOO_LARGE: "Over `limits.max_message_bytes`. Far beyond it the socket closes with 1009.",
+    ErrorCode.NOT_JPEG: "The `jpeg` field does not start with FF D8 FF.",
+    ErrorCode.BAD_JPEG: "Truncated, damaged, CMYK, or built to keep a decoder busy.",
+    ErrorCode.FRAME_TOO_LARGE: "More pixels than `limits.max_frame_pixels`.",
+    ErrorCode.UNSUPPORTED_PROTOCOL: "`hello` asks for a protocol version this server does not speak.",
+    ErrorCode.UNSUPPORTED_FORMAT: "None of the formats in `hello` can carry the output asked for.",
+    ErrorCode.NO_GAUSSIAN_HEAD: "Output `network` was asked of a model that predicts no Gaussians.",
+    ErrorCode.UNKNOWN_SESSION: "`hello.watch` names a session that is not here.",
+    ErrorCode.TOO_MANY_VARIANTS: "Too many different formats or settings are watched on this stream already.",
+    ErrorCode.ENGINE_FAILED: "The frame could not be processed; the fault is the server's and in its log.",
+}
+
+CLOSE_CODES = {
+    1001: "The server is going away: come back now.",
+    1008: "Not allowed.",
+    1009: "A message was far too large.",
+    1011: "A fault of the server: come back after a pause.",
+    1012: "The server restarts: come back now.",
+    1013: "The server is full: come back after a pause.",
+}
+
+
+class WireError(ValueError):
+    """An input was refused. Goes back to the client as an `error` message."""
+
+    def __init__(self, code: ErrorCode, message: str, frame_id: int | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.frame_id = frame_id
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+FrameId = Annotated[int, Field(ge=0, lt=2**53)]
+Milliseconds = Annotated[float, Field(description="milliseconds")]
+
+# ---------------------------------------------------------------- client → server
+
+
+class Hello(_Message):
+    """Opens the full contract: results must be acknowledged from here on. Answered by `welcome`."""
+
+    type: Literal["hello"] = "hello"
+    protocol: int = Field(description="protocol version, 1")
+    formats: list[str] = Field(
+        min_length=1,
+        max_length=16,
+        description="result formats this client reads, preferred first; unknown ones are skipped",
+    )
+    client: str = Field("", max_length=200, description="name and version of the client, for the log")
+    watch: str | None = Field(
+        None, max_length=64, description="session_id of a camera to watch instead of sending frames, or `newest`"
+    )
+
+
+class FrameMessage(_Message):
+    """One picture of the camera. Only the newest waits; older ones that were not begun are dropped."""
+
+    type: Literal["frame"] = "frame"
+    frame_id: FrameId = Field(description="chosen by the client, echoed in the result")
+    captured_at_ms: float = Field(description="the client's own clock, echoed, never compared")
+    jpeg: bytes = Field(description="one JPEG, at most limits.max_message_bytes")
+
+
+class Ack(_Message):
+    """On receipt of a result. It pays for the next one."""
+
+    type: Literal["ack"] = "ack"
+    frame_id: FrameId = Field(description="the result's frame_id")
+
+
+class Shown(_Message):
+    """When the result is on the screen: the latency that people see."""
+
+    type: Literal["shown"] = "shown"
+    frame_id: FrameId = Field(description="the result's frame_id")
+    latency_ms: float | None = Field(None, ge=0, description="capture to screen by the client's clock")
+
+
+class SettingsMessage(_Message):
+    """Changes this session's results only, from the next frame on. Absent fields stay as they are."""
+
+    type: Literal["settings"] = "settings"
+    output: Output | None = Field(
+        None, description="network: the model's own Gaussians; pixel: Gaussians from depth; points: a point cloud"
+    )
+    sh: SphericalHarmonics | None = Field(
+        None, description="dc: colour only; full: all bands the model gives (gaussian_ply)"
+    )
+    ply: PlyFields | None = Field(None, description="minimal: 14 floats; inria: 17 floats with zero normals")
+    min_opacity: float | None = Field(None, ge=0, le=1, description="Gaussians below are pruned")
+    max_depth_percentile: float | None = Field(None, gt=0, le=1, description="the farthest share beyond it is pruned")
+    stride: int | None = Field(None, ge=1, le=16, description="every n-th pixel of every n-th row")
+    max_fps: float | None = Field(None, gt=0, le=240, description="results per second at most")
+
+
+class Ping(_Message):
+    """Answered by `pong` with the same t."""
+
+    type: Literal["ping"] = "ping"
+    t: float = Field(description="the client's own clock")
+
+
+ClientMessage = Annotated[Hello | FrameMessage | Ack | Shown | SettingsMessage | Ping, Field(discriminator="type")]
+_client_message: TypeAdapter[Any] = TypeAdapter(ClientMessage)
+CLIENT_MESSAGES = (Hello, FrameMessage, Ack, Shown, SettingsMessage, Ping)
+
+
+class PlainFrame(_Message):
+    """A bare JPEG, from a client that speaks the plain contract."""
+
+    jpeg: bytes
+
+
+def parse_client_message(data: bytes | str, max_message_bytes: int) -> Any:
+    """One websocket message → PlainFrame or one of CLIENT_MESSAGES. Raises WireError, nothing else."""
+    if isinstance(data, str):
+        raise WireError(ErrorCode.TEXT_MESSAGE, ERROR_EXPLANATIONS[ErrorCode.TEXT_MESSAGE])
+    if len(data) > max_message_bytes:
+        raise WireError(ErrorCode.MESSAGE_TOO_LARGE, f"{len(data)} bytes are over the limit of {max_message_bytes}")
+    if data.startswith(JPEG_MAGIC):
+        return PlainFrame.model_construct(jpeg=data)
+    fields = _unpack_map(data, max_message_bytes)
+    try:
+        message = _client_message.validate_python(fields)
+    except ValidationError as error:
+        raise _refusal(error, fields) from None
+    if isinstance(message, FrameMessage) and not message.jpeg.startswith(JPEG_MAGIC):
+        raise WireError(ErrorCode.NOT_JPEG, ERROR_EXPLANATIONS[ErrorCode.NOT_JPEG], message.frame_id)
+    if isinstance(message, Hello) and message.protocol != PROTOCOL_VERSION:
+        raise WireError(
+            ErrorCode.UNSUPPORTED_PROTOCOL, f"this server speaks protocol {PROTOCOL_VERSION}, not {message.protocol}"
+        )
+    return message
+
+
+def _unpack_map(data: bytes, max_message_bytes: int) -> dict[str, Any]:
+    try:
+        fields = msgpack.unpackb(
+            data, max_bin_len=max_message_bytes, max_str_len=1024, max_array_len=16, max_map_len=16, max_ext_len=0
+        )
+    except (ValueError, TypeError) as error:  # TypeError: a key that cannot be hashed
+        raise WireError(ErrorCode.BAD_MESSAGE, f"not a msgpack map: {error}") from None
+    if not isinstance(fields, dict):
+        raise WireError(ErrorCode.BAD_MESSAGE, f"a msgpack map is expected, not {type(fields).__name__}")
+    return fields
+
+
+def _refusal(error: ValidationError, fields: dict[str, Any]) -> WireError:
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    frame_id = fields.get("frame_id")
+    frame_id = frame_id if type(frame_id) is int and frame_id >= 0 else None
+    if first["type"].startswith("union_tag"):
+        return WireError(ErrorCode.UNKNOWN_TYPE, ERROR_EXPLANATIONS[ErrorCode.UNKNOWN_TYPE], frame_id)
+    return WireError(ErrorCode.BAD_FIELD, f"{'.'.join(map(str, first['loc']))}: {first['msg']}", frame_id)
+
+
+# ---------------------------------------------------------------- server → client
+
+
+class ModelInfo(_Message):
+    """What estimates the depth, told in `welcome` and `status`."""
+
+    name: str = Field(description="the name of --model that runs")
+    title: str = Field(description="for people")
+    supports_gaussians: bool = Field(description="has a Gaussian head: output `network` works")
+    licence: str = Field(description="licence of the weights")
+    non_commercial: bool = Field(description="the weights may not be used commercially")
+    demonstration: bool = Field(description="a demonstration depth: believable, not measured")
+    device: str = Field(default="cpu", description="where it runs")
+
+
+class Limits(_Message):
+    """What this server accepts."""
+
+    max_message_bytes: int
+    max_frame_pixels: int
+    frame_long_side_px: int = Field(description="the model's own long side: sending more is wasted")
+
+
+class Welcome(_Message):
+    """The answer to `hello`, and again whenever the model changes."""
+
+    type: Literal["welcome"] = "welcome"
+    protocol: int
+    session_id: str
+    model: ModelInfo
+    formats: list[Format] = Field(description="result formats this server can send")
+    format: Format = Field(description="the one it will send you")
+    limits: Limits
+
+
+class Status(_Message):
+    """What the engine is doing, unasked for, to clients that said hello."""
+
+    type: Literal["status"] = "status"
+    state: Literal["starting", "loading", "ready", "failed"]
+    message: str = Field(description="a sentence for people")
+    progress: float | None = Field(None, description="0 to 1 while loading, where known")
+
+
+class Error(_Message):
+    """An input was refused or a frame was lost."""
+
+    type: Literal["error"] = "error"
+    code: ErrorCode
+    message: str
+    frame_id: int | None = None
+
+
+class Pong(_Message):
+    """The answer to `ping`."""
+
+    type: Literal["pong"] = "pong"
+    t: float
+
+
+class Bounds(_Message):
+    """The box around the means, OpenCV axes, in the estimator's length unit."""
+
+    minimum: tuple[float, float, float]
+    maximum: tuple[float, float, float]
+
+
+class _Result(_Message):
+    frame_id: int = Field(description="the frame's own; plain frames are counted from 0")
+    captured_at_ms: float = Field(description="as the client sent it; 0 for plain frames")
+    timings_ms: dict[str, float] = Field(description="by stage, in order; `total` is receipt to message")
+    bounds: Bounds | None = Field(description="absent from an empty frame")
+    model: str = Field(description="name of the model that made it")
+    intrinsics: tuple[float, float, float, float] = Field(
+        description="fx, fy, cx, cy of the estimated grid, pixel centres at +0.5"
+    )
+    grid: tuple[int, int] = Field(description="height, width of the estimated grid")
+
+
+class GaussianPly(_Result):
+    """A 3D Gaussian splatting PLY file: binary little-endian, 14 floats a Gaussian (17 or with SH on request)."""
+
+    type: Literal["gaussian_ply"] = "gaussian_ply"
+    num_splats: int
+    ply_data: bytes = Field(description="empty when num_splats is 0")
+
+
+class PointCloud(_Result):
+    """Coloured points, OpenCV axes. Inside a message the arrays are unaligned: copy before viewing as floats."""
+
+    type: Literal["pointcloud"] = "pointcloud"
+    num_points: int
+    points: bytes = Field(description="float32 x, y, z, little-endian")
+    colors: bytes = Field(description="uint8 r, g, b, sRGB")
+
+
+class Splats16(_Result):
+    """Spark PackedSplats: 16 bytes a splat, zero-padded to a multiple of 2048 splats."""
+
+    type: Literal["splats16"] = "splats16"
+    num_splats: int
+    data: bytes = Field(description="four little-endian uint32 words a splat")
+
+
+SERVER_MESSAGES = (Welcome, Status, Error, Pong, GaussianPly, PointCloud, Splats16)
+RESULTS: dict[Format, type[_Result]] = {
+    Format.GAUSSIAN_PLY: GaussianPly,
+    Format.POINTCLOUD: PointCloud,
+    Format.SPLATS16: Splats16,
+}
+
+
+def encode(message: _Message) -> bytes:
+    """A message → the bytes of one websocket message. None fields are left out."""
+    return msgpack.packb(_plain(message))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return {k: _plain(v) for k, v in value.__dict__.items() if v is not None}
+    if isinstance(value, StrEnum):
+        return str(value)
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    return value
+
+
+def decode_server_message(data: bytes) -> dict[str, Any]:
+    """For clients in Python (benchmark, tests): the map as it came."""
+    return msgpack.unpackb(data, max_bin_len=2**31)

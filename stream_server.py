@@ -1,0 +1,238 @@
+"""The service: settings → objects → app → routes → live session → command line. The only file that composes.
+
+    python stream_server.py --model auto --port 8000
+
+No torch in this process: the model runs behind `Engine`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import ExitStack, asynccontextmanager
+from urllib.parse import urlsplit
+
+import uvicorn
+from fastapi import FastAPI, WebSocket, WebSocketDisconnect
+
+from splatcam import __version__
+from splatcam.engine import Engine, EngineFailed, EngineStatus
+from splatcam.engine.child import ChildEngine
+from splatcam.engine.inline import InlineEngine
+from splatcam.routes.page import WebFiles, page_router
+from splatcam.session import Disconnected, Session
+from splatcam.settings import Settings, SettingsError, add_arguments, settings_from, web_folder
+from splatcam.streams import StreamHub
+from splatcam.telemetry import Telemetry
+from splatcam.wire import ModelInfo
+
+logger = logging.getLogger("splatcam")
+# uvicorn closes a socket on messages over this; below it ours is an `error` and the session lives.
+HARD_MESSAGE_FACTOR = 4
+CLOSE_NOT_ALLOWED, CLOSE_FULL = 1008, 1013
+GRACE_S = 3
+
+# ---------------------------------------------------------------- objects
+
+
+def build_engine(settings: Settings) -> Engine:
+    return ChildEngine(settings) if settings.engine == "child" else InlineEngine(settings)
+
+
+# ---------------------------------------------------------------- app
+
+
+def create_app(settings: Settings, engine: Engine) -> FastAPI:
+    hub = StreamHub(engine, Telemetry())
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        summaries = asyncio.create_task(log_summaries(hub.telemetry, settings.summary_every_s))
+        yield
+        summaries.cancel()
+        await engine.close()
+
+    app = FastAPI(title="splatcam", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.state.hub = hub
+    app.include_router(page_router(web_folder()))
+    add_websocket(app, hub, settings)
+    app.mount("/", WebFiles(directory=web_folder()), name="web")
+    return app
+
+
+async def log_summaries(telemetry: Telemetry, every_s: float) -> None:
+    begin_s = time.monotonic()
+    while True:
+        await asyncio.sleep(every_s)
+        now_s = time.monotonic()
+        if line := telemetry.summary(now_s - begin_s):
+            logger.info(line)
+        begin_s = now_s
+
+
+# ---------------------------------------------------------------- live session
+
+
+def add_websocket(app: FastAPI, hub: StreamHub, settings: Settings) -> None:
+    open_sessions: set[Session] = set()
+
+    @app.websocket("/ws")
+    async def live(websocket: WebSocket) -> None:
+        if not is_own_page(websocket, settings.allowed_origins):
+            await websocket.close(CLOSE_NOT_ALLOWED)  # before accept: the browser sees 403
+            return
+        await websocket.accept()
+        if len(open_sessions) >= settings.max_sessions:
+            await websocket.close(CLOSE_FULL, f"all {settings.max_sessions} places are taken")
+            return
+        session = Session(WebSocketTransport(websocket), hub, settings)
+        open_sessions.add(session)
+        try:
+            await session.run()
+        finally:
+            open_sessions.discard(session)
+
+
+def is_own_page(websocket: WebSocket, allowed_origins: str) -> bool:
+    """Browsers tell which page opens a socket, and let any page open any: another site's must not watch the camera."""
+    origin = websocket.headers.get("origin")
+    if origin is None:  # no browser
+        return True
+    own = urlsplit(origin).netloc == websocket.headers.get("host")
+    return own or origin in (allowed.strip() for allowed in allowed_origins.split(","))
+
+
+class WebSocketTransport:
+    """FastAPI's websocket as the session wants it."""
+
+    def __init__(self, websocket: WebSocket) -> None:
+        self._websocket = websocket
+
+    async def receive(self) -> bytes | str:
+        message = await self._websocket.receive()
+        if message["type"] == "websocket.disconnect":
+            raise Disconnected
+        data = message.get("bytes")
+        return data if data is not None else message["text"]
+
+    async def send(self, data: bytes) -> None:
+        try:
+            await self._websocket.send_bytes(data)
+        except (WebSocketDisconnect, RuntimeError) as error:  # RuntimeError: closed while we were about to send
+            raise Disconnected from error
+
+
+# ---------------------------------------------------------------- command line
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs until interrupted. Returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="splatcam serve", description="Live 3D Gaussians from a camera, in any browser."
+    )
+    add_arguments(parser)
+    try:
+        settings = settings_from(parser.parse_args(arguments))
+        listening = bind(settings.host, settings.port)
+        with listening:
+            return asyncio.run(serve(settings, listening))
+    except (SettingsError, EngineFailed) as error:
+        print(f"splatcam: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 0
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Raises SettingsError in words: a busy port, a host that is not ours."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        with ExitStack() as on_failure:
+            listening = on_failure.enter_context(socket.socket(family, socket.SOCK_STREAM))
+            if os.name != "nt":  # there it would let two servers share a port
+                listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind((host, port))
+            listening.listen()
+            on_failure.pop_all()
+    except (OSError, UnicodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "no such host"
+        raise SettingsError(f"cannot listen on {host} port {port}: {why}. Try another with --port.") from None
+    return listening
+
+
+async def serve(settings: Settings, listening: socket.socket) -> int:
+    """The page is there at once, frames are answered when the model is. Raises EngineFailed."""
+    logging.basicConfig(level=settings.log_level.upper(), format="%(message)s")
+    engine = build_engine(settings)
+    app = create_app(settings, engine)
+    server = AnnouncingServer(
+        uvicorn.Config(
+            app,
+            ws="websockets-sansio",
+            ws_per_message_deflate=False,  # it costs many times what the whole frame does
+            ws_max_size=settings.max_message_bytes * HARD_MESSAGE_FACTOR,
+            timeout_graceful_shutdown=GRACE_S,
+            server_header=False,
+            access_log=False,
+            log_level="warning",
+        )
+    )
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    starting = asyncio.create_task(engine.start(Announcer(app.state.hub)))
+    await asyncio.wait((serving, starting), return_when=asyncio.FIRST_COMPLETED)
+    interrupted = server.should_exit
+    failure = starting.exception() if starting.done() else None
+    server.should_exit = interrupted or failure is not None
+    await serving
+    starting.cancel()
+    if failure is not None and not interrupted:
+        raise failure
+    return 0
+
+
+class AnnouncingServer(uvicorn.Server):
+    """Tells the address when a browser that goes there is answered, not before."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for listening in sockets or ():
+            logger.info("splatcam %s: open %s", __version__, address_of(listening))
+
+
+def address_of(listening: socket.socket) -> str:
+    """What to type into a browser on this machine: `localhost` is a secure page there, so the camera works."""
+    host, port = listening.getsockname()[:2]
+    if host in ("127.0.0.1", "0.0.0.0", "::", "::1"):
+        host = "localhost"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+class Announcer:
+    """Every change of the engine: to the log and to the pages."""
+
+    def __init__(self, hub: StreamHub) -> None:
+        self._hub = hub
+        self._model: ModelInfo | None = None
+
+    def __call__(self, status: EngineStatus) -> None:
+        logger.info(status.message)
+        if status.model is not None and status.model != self._model:
+            self._model = status.model
+            logger.info(describe_model(status.model))
+        self._hub.engine_changed(status)
+
+
+def describe_model(model: ModelInfo) -> str:
+    demonstration = ", a demonstration depth" if model.demonstration else ""
+    licence = model.licence + (" (not for commercial use)" if model.non_commercial else "")
+    return f"model {model.name} on {model.device}{demonstration}; licence of the weights: {licence}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
