@@ -1,0 +1,210 @@
+// The websocket session: hello, acknowledgements, frames in flight, noticing a loss and coming back. Knows no DOM and
+// no picture; the socket, the clock and the timer come from outside, so all of it runs under `node --test`.
+import { ack, decode, frame, hello, isResult, ping, settings, shown, WireError } from "./wire.js";
+import { closedSentence, serverSentence } from "./errors.js";
+
+export const WINDOW = 3; // frames sent and not yet answered
+export const FORGOTTEN_AFTER_MS = 5000; // a frame that has no answer by then is lost and holds no place in the window
+export const PING_EVERY_MS = 5000;
+export const PINGS_UNANSWERED = 3; // counted, not timed: the timers of a hidden page come a minute apart
+const FIRST_RETRY_MS = 500;
+const LAST_RETRY_MS = 8000;
+const FULL_RETRY_MS = 5000;
+const COME_BACK_NOW = [1001, 1012];
+const NOT_ALLOWED = 1008;
+const FULL = 1013;
+const LOST = 1006;
+const REFUSES_HELLO = ["unsupported_protocol", "unsupported_format"]; // no use in asking again
+
+/** Milliseconds to wait before attempt `attempt` (0: the first after a session), null where trying is pointless. */
+export function retryDelayMs(closeCode, attempt) {
+  if (closeCode === NOT_ALLOWED) return null;
+  if (COME_BACK_NOW.includes(closeCode) && attempt === 0) return 0;
+  const delay = Math.min(FIRST_RETRY_MS * 2 ** attempt, LAST_RETRY_MS);
+  return closeCode === FULL ? Math.max(delay, FULL_RETRY_MS) : delay;
+}
+
+export class Connection {
+  // connecting | open (the server said welcome) | refused (it said no) | waiting (to try again) | closed (for good)
+  state = "connecting";
+  counts = { sent: 0, dropped: 0, received: 0, errors: 0, connects: 0 };
+  welcome = null;
+
+  #options;
+  #socket = null;
+  #inFlight = new Map(); // frame_id → when it was sent, ms
+  #nextFrameId = 0;
+  #attempt = 0;
+  #whyLeft = null; // a sentence, where it was this side that closed the socket
+  #unanswered = 0; // pings since the server was last heard
+
+  /**
+   * createSocket() → a new WebSocket; now() → milliseconds; schedule(callback, ms), as setTimeout;
+   * greeting: fields of `hello`; wishes: fields of `settings`, or null;
+   * on: {state(state, sentence), asked(): the wishes went out, welcome(message), status(message),
+   *      result(message, bytes), error(sentence, code)}.
+   */
+  constructor(options) {
+    this.#options = options;
+  }
+
+  open() {
+    const socket = this.#options.createSocket();
+    this.#socket = socket;
+    this.counts.connects += 1;
+    this.#setState("connecting");
+    socket.binaryType = "arraybuffer";
+    socket.onopen = () => this.#greet(socket);
+    socket.onmessage = (event) => this.#hear(event.data);
+    socket.onclose = (event) => this.#closed(event.code);
+  }
+
+  get framesInFlight() {
+    const oldest = this.#options.now() - FORGOTTEN_AFTER_MS;
+    for (const [frameId, sentAt] of this.#inFlight) if (sentAt < oldest) this.#inFlight.delete(frameId);
+    return this.#inFlight.size;
+  }
+
+  /** Whether a frame would go out now. A picture that is not sent now is worth nothing later. */
+  get takesFrames() {
+    return this.state === "open" && this.framesInFlight < WINDOW && this.#socket.bufferedAmount === 0;
+  }
+
+  /** Returns the frame's id, or null where it was dropped. */
+  sendFrame(capturedAtMs, jpeg) {
+    if (!this.takesFrames) {
+      this.counts.dropped += 1;
+      return null;
+    }
+    const frameId = this.#nextFrameId++;
+    this.#inFlight.set(frameId, this.#options.now());
+    this.#socket.send(frame(frameId, capturedAtMs, jpeg));
+    this.counts.sent += 1;
+    return frameId;
+  }
+
+  sendShown(frameId, latencyMs) {
+    if (this.state === "open") this.#socket.send(shown(frameId, latencyMs));
+  }
+
+  #greet(socket) {
+    socket.send(hello(this.#options.greeting));
+    this.#ask();
+    this.#unanswered = 0;
+    this.#options.schedule(() => this.#beat(socket), PING_EVERY_MS);
+  }
+
+  #ask() {
+    if (this.#options.wishes === null) return;
+    this.#socket.send(settings(this.#options.wishes));
+    this.#options.on.asked();
+  }
+
+  /** A peer that is gone without a word closes nothing: only silence tells. */
+  #beat(socket) {
+    if (socket !== this.#socket) return; // another took its place
+    if (this.#unanswered === PINGS_UNANSWERED) {
+      this.#drop();
+      return;
+    }
+    this.#unanswered += 1;
+    socket.send(ping(this.#options.now()));
+    this.#options.schedule(() => this.#beat(socket), PING_EVERY_MS);
+  }
+
+  /** Closing may take a dead peer a minute; what the old socket still says is nobody's business. */
+  #drop() {
+    const socket = this.#socket;
+    socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.close();
+    this.#closed(LOST);
+  }
+
+  #hear(data) {
+    this.#unanswered = 0;
+    this.#receive(data);
+  }
+
+  #receive(data) {
+    let message;
+    try {
+      message = decode(data);
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error;
+      if (error.frameId !== undefined) this.#answered(error.frameId);
+      this.#fail(`The server sent what this page cannot read (${error.message}).`, "unreadable");
+      return;
+    }
+    if (isResult(message)) this.#receiveResult(message, data.byteLength);
+    else if (message.type === "welcome") this.#welcomed(message);
+    else if (message.type === "status") this.#options.on.status(message);
+    else if (message.type === "error") this.#refused(message);
+  }
+
+  #receiveResult(result, bytes) {
+    this.#socket.send(ack(result.frame_id));
+    this.counts.received += 1;
+    try {
+      this.#options.on.result(result, bytes);
+    } finally {
+      this.#release(result.frame_id);
+    }
+  }
+
+  /** A result that this page cannot read was received all the same: unacknowledged it would hold up the next ones. */
+  #answered(frameId) {
+    this.#socket.send(ack(frameId));
+    this.#release(frameId);
+  }
+
+  /** Results come in order, and the server drops older frames for newer ones: this one answers all before it. */
+  #release(frameId) {
+    for (const id of this.#inFlight.keys()) if (id <= frameId) this.#inFlight.delete(id);
+  }
+
+  /** Another model may meet a wish that the one before refused. */
+  #welcomed(message) {
+    const isAnotherModel = this.state === "open" && this.welcome.model.name !== message.model.name;
+    this.welcome = message;
+    this.#attempt = 0;
+    this.#setState("open");
+    this.#options.on.welcome(message);
+    if (isAnotherModel) this.#ask();
+  }
+
+  #refused(message) {
+    const { code } = message;
+    const isAboutHello = this.state === "connecting"; // the server has welcomed nobody yet
+    const mayPass = code === "unknown_session" || (isAboutHello && code === "too_many_variants");
+    this.#inFlight.delete(message.frame_id);
+    this.#fail(serverSentence(message), code);
+    if (mayPass) this.#leave(serverSentence(message));
+    else if (isAboutHello && REFUSES_HELLO.includes(code)) this.#setState("refused");
+  }
+
+  /** A camera may still come, and a viewer may leave: ask again as after a loss. */
+  #leave(sentence) {
+    this.#whyLeft = `${sentence} Trying again.`;
+    this.#socket.close();
+  }
+
+  #fail(sentence, code) {
+    this.counts.errors += 1;
+    this.#options.on.error(sentence, code);
+  }
+
+  #closed(code) {
+    this.#socket = null;
+    this.#inFlight.clear();
+    const delay = retryDelayMs(code, this.#attempt);
+    this.#attempt += 1;
+    this.#setState(delay === null ? "closed" : "waiting", this.#whyLeft ?? closedSentence(code, delay));
+    this.#whyLeft = null;
+    if (delay !== null) this.#options.schedule(() => this.open(), delay);
+  }
+
+  #setState(state, sentence = "") {
+    this.state = state;
+    this.#options.on.state(state, sentence);
+  }
+}

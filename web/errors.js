@@ -1,0 +1,87 @@
+// What went wrong, in words for the person in front of the page. No DOM here.
+
+const WITHOUT_CAMERA = "You can open a video file instead.";
+
+const CAMERA = {
+  NotAllowedError:
+    "The browser was not allowed to use the camera. Allow it in the address bar, then press “Start camera”.",
+  NotFoundError: "No camera was found. Plug one in, then press “Start camera”.",
+  NotReadableError: "The camera is busy: another program uses it. Close that one, then press “Start camera”.",
+  AbortError: "The camera stopped while it was starting. Press “Start camera” to try again.",
+  OverconstrainedError: "The camera offers no picture that fits. Try another camera.",
+  InsecureOrigin:
+    "Browsers give the camera to secure pages only: open this page through https, at http://localhost, " +
+    "or through an SSH tunnel.",
+  NotPlayed: "The browser did not start the camera's picture. Press “Start camera”.",
+  Ended: "The camera was disconnected. Press “Start camera” to try again.",
+};
+
+/** `name`: of the DOMException that getUserMedia threw, or InsecureOrigin, NotPlayed, Ended. */
+export function cameraSentence(name) {
+  return `${CAMERA[name] ?? `The camera cannot be used (${name}).`} ${WITHOUT_CAMERA}`;
+}
+
+export function videoFileSentence(name) {
+  return `This browser cannot play “${name}”. Try an MP4 (H.264) or a WebM file.`;
+}
+
+export const GRAPHICS = {
+  noWebGL2:
+    "This browser offers no WebGL 2, which drawing splats needs. Turn on hardware acceleration or try another browser.",
+  contextLost: "The graphics card took the picture away. If it does not come back, reload the page.",
+  drawingFailed: "A picture could not be drawn",
+  neverDrawn:
+    "Splats arrive but none has been drawn. Does something on the way (a content security policy, " +
+    "a browser extension) forbid WebAssembly or workers?",
+  unreadable: "A frame arrived that the renderer cannot read",
+};
+
+const SERVER = {
+  text_message: "The server takes binary messages only; this page and the server do not fit together.",
+  bad_message: "The server could not read a message of this page; reload the page.",
+  unknown_type: "The server does not know a message of this page; reload the page.",
+  bad_field: "The server refused a setting",
+  message_too_large: "The picture is too large for this server.",
+  not_jpeg: "The server says that a frame is no JPEG.",
+  bad_jpeg: "The server could not decode a frame.",
+  frame_too_large: "The picture has more pixels than this server takes.",
+  unsupported_protocol: "This page and the server speak different versions of the protocol. Reload the page.",
+  unsupported_format: "The server cannot send what was asked for in this format",
+  no_gaussian_head: "This model predicts no Gaussians of its own. Open the page without ?output=network.",
+  unknown_session: "The camera that this page should show is not connected.",
+  too_many_variants:
+    "Too many different formats are watched on this stream already. Open the page without extra parameters, " +
+    "or wait until a viewer leaves.",
+  engine_failed: "The server could not process a frame; its log says why.",
+};
+
+export const SERVER_CODES = Object.keys(SERVER);
+
+const ABOUT_ONE_FRAME = ["message_too_large", "not_jpeg", "bad_jpeg", "frame_too_large", "engine_failed", "unreadable"];
+
+/** Whether the next good frame makes this error the past. */
+export function passesWithTheFrame(code) {
+  return ABOUT_ONE_FRAME.includes(code);
+}
+
+/** An `error` message → a sentence. The server's own words are added where ours leave something open. */
+export function serverSentence({ code, message }) {
+  const sentence = SERVER[code];
+  if (sentence === undefined) return `The server says: ${message}`;
+  return sentence.endsWith(".") ? sentence : `${sentence}: ${message}`;
+}
+
+const CLOSED = {
+  1001: "The server is restarting.",
+  1008: "The server does not allow this connection.",
+  1009: "A message was too large for the server.",
+  1011: "The server has a fault.",
+  1012: "The server is restarting.",
+  1013: "The server is full.",
+};
+
+/** The websocket's close code and the wait before the next attempt (null: none) → a sentence. */
+export function closedSentence(code, delayMs) {
+  const what = CLOSED[code] ?? "The server cannot be reached.";
+  return delayMs === null ? `${what} Reload the page to try again.` : `${what} Trying again.`;
+}

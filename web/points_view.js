@@ -1,0 +1,93 @@
+// `pointcloud` → THREE.Points, each as large as the pixel it came from. Buffers are overwritten in place.
+import * as THREE from "three";
+import { pivotDepth } from "./framing.js";
+
+const CAPACITY_STEP = 4096; // counts differ from frame to frame; the buffers should not
+const OVERLAP = 1.25; // a little more than its pixel, so that no background shines through between neighbours
+
+const MATERIAL = {
+  uniforms: { tangentPerPixel: { value: 0 }, viewHeightPx: { value: 1 } },
+  vertexColors: true,
+  vertexShader: `
+    uniform float tangentPerPixel; // size of a point at depth 1
+    uniform float viewHeightPx;
+    varying vec3 tint;
+    void main() {
+      gl_Position = projectionMatrix * modelViewMatrix * vec4(position, 1.0);
+      float size = position.z * tangentPerPixel;
+      gl_PointSize = max(1.0, size * projectionMatrix[1][1] * 0.5 * viewHeightPx / gl_Position.w);
+      tint = color;
+    }`,
+  // The colours are sRGB already and go to the screen as they are.
+  fragmentShader: `
+    varying vec3 tint;
+    void main() { gl_FragColor = vec4(tint, 1.0); }`,
+};
+
+/** Side of a point in units of its depth: neighbours of the grid touch, also where only every n-th was sent. */
+function tangentPerPoint({ grid, intrinsics, num_points: count }) {
+  const [height, width] = grid;
+  const stride = Math.max(1, Math.round(Math.sqrt((height * width) / Math.max(count, 1))));
+  return (OVERLAP * stride) / Math.min(intrinsics[0], intrinsics[1]);
+}
+
+export class PointsView {
+  #stage;
+  #points = null;
+  #capacity = 0;
+
+  constructor(stage) {
+    this.#stage = stage;
+  }
+
+  /** onReady(isDrawn): the result took the place of the one before; isDrawn() says whether the screen shows it. */
+  show(result, onReady) {
+    const count = result.num_points;
+    if (this.#points === null) this.#make();
+    if (count > this.#capacity) this.#grow(count);
+    const { position, color } = this.#points.geometry.attributes;
+    new Uint8Array(position.array.buffer).set(result.points); // unaligned in its message: copied as bytes
+    color.array.set(result.colors);
+    position.needsUpdate = color.needsUpdate = true;
+    this.#points.geometry.setDrawRange(0, count);
+    this.#points.material.uniforms.tangentPerPixel.value = tangentPerPoint(result);
+    this.#stage.requestRender();
+    const before = this.#stage.rendered;
+    onReady(() => this.#stage.rendered > before);
+  }
+
+  pivotDepth() {
+    const { array } = this.#points.geometry.attributes.position;
+    return pivotDepth(this.#points.geometry.drawRange.count, (i) => array[3 * i + 2]);
+  }
+
+  clear() {
+    if (this.#points === null) return;
+    this.#stage.content.remove(this.#points);
+    this.#points.geometry.dispose();
+    this.#points.material.dispose();
+    this.#points = null;
+    this.#capacity = 0;
+    this.#stage.requestRender();
+  }
+
+  #make() {
+    const material = new THREE.ShaderMaterial(MATERIAL);
+    this.#points = new THREE.Points(new THREE.BufferGeometry(), material);
+    this.#points.frustumCulled = false; // its bounds change with every frame
+    this.#points.onBeforeRender = (renderer) => {
+      material.uniforms.viewHeightPx.value = renderer.domElement.height;
+    };
+    this.#stage.content.add(this.#points);
+    this.#grow(1);
+  }
+
+  #grow(count) {
+    const capacity = Math.ceil(count / CAPACITY_STEP) * CAPACITY_STEP;
+    this.#points.geometry.dispose();
+    this.#points.geometry = new THREE.BufferGeometry();
+    this.#points.geometry.setAttribute("position", new THREE.BufferAttribute(new Float32Array(3 * capacity), 3));
+    this.#points.geometry.setAttribute("color", new THREE.BufferAttribute(new Uint8Array(3 * capacity), 3, true));
+    this.#capacity = capacity;
+  }
+}
