@@ -1,0 +1,174 @@
+"""A server that serves the page and plays scripts: `python -m tests.e2e.scripted_server [PORT]` prints its address.
+
+A page with a camera gets its own pictures back, one splat a pixel. A page that watches gets the script that `watch`
+names, STORY.FORMAT.COUNT.PACE: COUNT results of that story, each sent when the page has acknowledged (`ack`) or drawn
+(`shown`) the one before. `error.CODE` is refused with that code; `error.CODE.welcome` is welcomed all the same.
+Every page can also be had under a policy that forbids WebAssembly (/no-wasm.html).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+from collections.abc import Iterator
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import FileResponse
+from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.staticfiles import StaticFiles
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from splatcam import wire
+from splatcam.frames import decode_frame
+from tests.e2e.results import Array, result_of
+
+WEB = Path(__file__).resolve().parents[2] / "web"
+GRID = (30, 40)  # height, width
+MAX_MESSAGE_BYTES = 1 << 20
+GREEN, MAGENTA, GREY = (20, 200, 40), (220, 30, 200), (90, 90, 90)
+FORMATS = tuple(wire.Format)
+NO_WASM = "script-src 'self' 'unsafe-inline'; worker-src blob:"
+
+
+def plain(color: tuple[int, int, int], rows: int = GRID[0]) -> Array:
+    """One colour, four pixels wide for three high."""
+    return np.full((rows, rows * 4 // 3, 3), color, np.uint8)
+
+
+def marker() -> Array:
+    """Grey, with a red block top-left and a blue one bottom-right."""
+    rgb = plain(GREY)
+    rgb[:10, :10] = (230, 20, 20)
+    rgb[-10:, -10:] = (20, 40, 230)
+    return rgb
+
+
+def story_of(name: str) -> Iterator[Array]:
+    """Pictures without end."""
+    return {
+        "broken": lambda: cycle([marker()]),
+        "marker": lambda: cycle([marker()]),
+        "swaps": lambda: cycle([plain(GREEN), plain(MAGENTA)]),
+        "empties": lambda: cycle([plain(GREEN), plain(GREEN, rows=0)]),
+        "small": lambda: cycle([plain(GREEN, rows=18), plain(MAGENTA, rows=18)]),
+        "growing": lambda: cycle([plain(GREEN), plain(MAGENTA, rows=51)]),
+    }[name]()
+
+
+def results_of(script: str) -> tuple[Iterator[Any], str]:
+    """STORY.FORMAT.COUNT.PACE → results, pace. Format `mixed` takes each in turn."""
+    story, format, count, pace = script.split(".")
+    formats = cycle(FORMATS if format == "mixed" else [wire.Format(format)])
+    pictures = zip(range(int(count)), story_of(story), formats, strict=False)
+    results = (result_of(rgb, kind, frame_id) for frame_id, rgb, kind in pictures)
+    return (map(spoil, results) if story == "broken" else results), pace
+
+
+def spoil(result: Any) -> Any:
+    """The same result with a file that no reader takes."""
+    return result.model_copy(update={"ply_data": b"ply\nformat ascii 1.0\nend_header\n"})
+
+
+WELCOME = wire.Welcome(
+    protocol=wire.PROTOCOL_VERSION,
+    session_id="scripted",
+    model=wire.ModelInfo(
+        name="scripted",
+        title="Scripted",
+        supports_gaussians=False,
+        licence="Apache-2.0",
+        non_commercial=False,
+        demonstration=True,
+    ),
+    formats=list(FORMATS),
+    format=FORMATS[0],
+    limits=wire.Limits(max_message_bytes=MAX_MESSAGE_BYTES, max_frame_pixels=1 << 21, frame_long_side_px=GRID[1]),
+)
+
+
+async def live(websocket: WebSocket) -> None:
+    await websocket.accept()
+    try:
+        hello = await receive(websocket)
+        if hello.watch is None:
+            await send(websocket, WELCOME)
+            await echo(websocket, wire.Format(hello.formats[0]))
+        elif hello.watch.startswith("error."):
+            _, code, *then = hello.watch.split(".")
+            await send(websocket, wire.Error(code=wire.ErrorCode(code), message="the scripted server says so"))
+            if then == ["welcome"]:
+                await send(websocket, WELCOME)
+            await listen(websocket)
+        else:
+            await send(websocket, WELCOME)
+            await play(websocket, hello.watch)
+    except WebSocketDisconnect:
+        return
+
+
+async def echo(websocket: WebSocket, format: wire.Format) -> None:
+    while True:
+        message = await receive(websocket)
+        if isinstance(message, wire.FrameMessage):
+            frame = decode_frame(message.jpeg)
+            await send(websocket, result_of(frame.rgb, format, message.frame_id, message.captured_at_ms))
+
+
+async def play(websocket: WebSocket, script: str) -> None:
+    results, pace = results_of(script)
+    for result in results:
+        await send(websocket, result)
+        while (message := await receive(websocket)).type != pace or message.frame_id != result.frame_id:
+            pass
+    await listen(websocket)
+
+
+async def listen(websocket: WebSocket) -> None:
+    while True:
+        await receive(websocket)
+
+
+async def receive(websocket: WebSocket) -> Any:
+    """The next message that is no ping; those are answered."""
+    while True:
+        message = wire.parse_client_message(await websocket.receive_bytes(), MAX_MESSAGE_BYTES)
+        if not isinstance(message, wire.Ping):
+            return message
+        await send(websocket, wire.Pong(t=message.t))
+
+
+async def send(websocket: WebSocket, message: Any) -> None:
+    await websocket.send_bytes(wire.encode(message))
+
+
+async def page(request: Request) -> FileResponse:
+    headers = {"Content-Security-Policy": NO_WASM} if request.url.path == "/no-wasm.html" else {}
+    return FileResponse(WEB / "index.html", headers=headers)
+
+
+APP = Starlette(
+    routes=[
+        WebSocketRoute("/ws", live),
+        Route("/", page),
+        Route("/no-wasm.html", page),
+        Mount("/", StaticFiles(directory=WEB)),
+    ]
+)
+
+
+def main() -> None:
+    listener = socket.create_server(("127.0.0.1", int(sys.argv[1]) if len(sys.argv) > 1 else 0))
+    print(f"http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
+    config = uvicorn.Config(APP, log_level="warning", ws_per_message_deflate=False)
+    asyncio.run(uvicorn.Server(config).serve(sockets=[listener]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+// The real service with the built-in model and a camera that plays a known clip: real frame in, real splats out.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { FAKE_CAMERA, finish, hue, launch, makeClips, meanColor, openPage, reached, startServer } from "./helpers.mjs";
+
+// 56 x 42 splats are what a browser without a graphics card can draw.
+const FLAGS = "--model builtin --device cpu --process-res 56 --threads 1 --port 0".split(" ");
+const TOP_LEFT = [0.08, 0.08, 0.25, 0.25]; // the service prunes the outermost pixels
+const BOTTOM_RIGHT = [0.75, 0.75, 0.92, 0.92];
+const BAR_BRIGHTENS_BY = 40; // of 255: the white bar on the noise, in a box about twice as wide
+
+let server, clips, browser;
+before(async () => {
+  server = await startServer("stream_server.py", ...FLAGS);
+  clips = makeClips();
+  browser = await launch(...FAKE_CAMERA, `--use-file-for-fake-video-capture=${clips.mjpeg}`);
+});
+after(async () => {
+  await browser?.close();
+  clips?.remove();
+  await server?.stop();
+});
+
+async function openCamera(parameters, path = "/") {
+  const page = await openPage(browser, `${server.url}${path}${parameters}`);
+  await reached(page, "shown", 5, 60_000);
+  return page;
+}
+
+async function cornersAreRight(page) {
+  await page.evaluate(() => window.splatcam.freeze(true));
+  assert.equal(hue(await meanColor(page, TOP_LEFT)), "red");
+  assert.equal(hue(await meanColor(page, BOTTOM_RIGHT)), "blue");
+}
+
+for (const format of ["splats16", "gaussian_ply", "pointcloud"]) {
+  test(`${format}: what is top-left in front of the camera is top-left on the screen`, async () => {
+    const page = await openCamera(`?format=${format}`);
+    await cornersAreRight(page);
+    assert.equal(await page.evaluate(() => window.splatcam.lastResult.type), format);
+    await finish(page);
+  });
+}
+
+test("the scene moves with the camera's picture", async () => {
+  const page = await openCamera("");
+  const whereTheBarPasses = [0.3, 0.42, 0.5, 0.58];
+  const seen = [];
+  const span = () => Math.max(...seen) - Math.min(...seen);
+  for (let i = 0; i < 300 && (i === 0 || span() < BAR_BRIGHTENS_BY); i += 1) {
+    seen.push((await meanColor(page, whereTheBarPasses))[1]);
+  }
+  assert.ok(span() >= BAR_BRIGHTENS_BY, `brightness ${Math.min(...seen)} to ${Math.max(...seen)}`);
+  await finish(page);
+});
+
+for (const path of ["/viewer-gaussian.html", "/viewer.html"]) {
+  test(`the page is also at ${path}`, async () => {
+    const page = await openCamera("", path);
+    await finish(page);
+  });
+}
+
+test("the page names the demonstration depth and the licence", async () => {
+  const page = await openCamera("");
+  assert.match(await page.textContent("#model"), /demonstration depth\)? · Apache-2\.0/);
+  await finish(page);
+});
+
+test("a second page watches the camera of the first", async () => {
+  const camera = await openCamera("");
+  const session = await camera.evaluate(() => window.splatcam.connection.welcome.session_id);
+  const viewer = await openCamera(`?watch=${session}`);
+  await cornersAreRight(viewer);
+  assert.equal(await viewer.evaluate(() => window.splatcam.counts.sent), 0);
+  await finish(viewer);
+  await finish(camera);
+});
+
+test("a setting that the model cannot meet is told in words", async () => {
+  const page = await openPage(browser, `${server.url}/?output=network`);
+  await page.locator("#message", { hasText: "predicts no Gaussians of its own" }).waitFor();
+  await finish(page);
+});

@@ -1,0 +1,101 @@
+"""The golden messages: one list, read by the Python and the JavaScript tests. No files are touched here.
+
+Floats of the client's messages have a fraction: JavaScript has one number type and sends 3.0 as the integer 3,
+which the server takes as well but which is not the same bytes.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+from splatcam import wire
+
+JPEG = b"\xff\xd8\xff\xe0golden\xff\xd9"
+MODEL = wire.ModelInfo(
+    name="builtin",
+    title="Built-in",
+    supports_gaussians=False,
+    licence="Apache-2.0",
+    non_commercial=False,
+    demonstration=True,
+)
+LIMITS = wire.Limits(max_message_bytes=2_097_152, max_frame_pixels=2_088_960, frame_long_side_px=504)
+POSITIONS = struct.pack("<6f", 0, 0, 1, -1.5, 0.75, 4.25)
+COLORS = bytes([255, 0, 0, 0, 128, 255])
+BOUNDS = wire.Bounds(minimum=(-1.5, -0.75, 0.5), maximum=(1.5, 0.75, 4.25))
+
+CLIENT_CASES: dict[str, Any] = {
+    "hello": wire.Hello(protocol=1, formats=["splats16", "gaussian_ply", "pointcloud"], client="golden 1"),
+    "hello_watch": wire.Hello(protocol=1, formats=["pointcloud"], client="golden 1", watch="newest"),
+    "frame": wire.FrameMessage(frame_id=7, captured_at_ms=1234.5, jpeg=JPEG),
+    "frame_late": wire.FrameMessage(frame_id=2**53 - 1, captured_at_ms=1.7e12 + 0.25, jpeg=JPEG),
+    "ack": wire.Ack(frame_id=300),
+    "shown": wire.Shown(frame_id=70_000, latency_ms=83.25),
+    "shown_watching": wire.Shown(frame_id=5_000_000_000),
+    "settings_one": wire.SettingsMessage(stride=2),
+    "settings_all": wire.SettingsMessage(
+        output="pixel",
+        sh="full",
+        ply="inria",
+        min_opacity=0.25,
+        max_depth_percentile=0.9,
+        stride=16,
+        max_fps=12.5,
+    ),
+    "ping": wire.Ping(t=42.125),
+}
+
+
+def _result(**fields: Any) -> dict[str, Any]:
+    """What every result has, with `fields` on top."""
+    common: dict[str, Any] = {
+        "frame_id": 7,
+        "captured_at_ms": 1234.5,
+        "timings_ms": {"decode": 0.5, "estimate": 12.25, "encode": 1.0, "total": 14.0},
+        "bounds": BOUNDS,
+        "model": "builtin",
+        "intrinsics": (420.5, 420.5, 252.0, 189.0),
+        "grid": (378, 504),
+    }
+    return {**common, **fields}
+
+
+def _welcome(model: wire.ModelInfo) -> wire.Welcome:
+    return wire.Welcome(
+        protocol=1,
+        session_id="s-1",
+        model=model,
+        formats=list(wire.Format),
+        format=wire.Format.SPLATS16,
+        limits=LIMITS,
+    )
+
+
+SERVER_CASES: dict[str, Any] = {
+    "welcome": _welcome(MODEL),
+    "welcome_non_commercial": _welcome(
+        MODEL.model_copy(
+            update={
+                "name": "giant",
+                "title": "Depth Anything 3 giant",
+                "supports_gaussians": True,
+                "licence": "CC BY-NC 4.0",
+                "non_commercial": True,
+                "demonstration": False,
+                "device": "cuda",
+            }
+        )
+    ),
+    "status_ready": wire.Status(state="ready", message="The model is ready."),
+    "status_loading": wire.Status(state="loading", message="Loading the model.", progress=0.5),
+    "pong": wire.Pong(t=42.125),
+    "gaussian_ply": wire.GaussianPly(**_result(num_splats=3, ply_data=b"ply\nbytes that only the reader of PLY knows")),
+    "gaussian_ply_empty": wire.GaussianPly(**_result(num_splats=0, ply_data=b"", bounds=None)),
+    "pointcloud": wire.PointCloud(**_result(num_points=2, points=POSITIONS, colors=COLORS)),
+    "splats16": wire.Splats16(**_result(num_splats=1, data=bytes(range(1, 17)) + bytes(2047 * 16))),
+    **{
+        f"error_{code}": wire.Error(code=code, message=text, frame_id=7 if code == wire.ErrorCode.BAD_JPEG else None)
+        for code, text in wire.ERROR_EXPLANATIONS.items()
+    },
+}

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from typing import Any
+
+from splatcam.bench import ply_speed, table
+from splatcam.bench.report import COLUMNS, FrameRecord, Run, summarise
+
+
+def report(model: str) -> dict[str, Any]:
+    run = Run("clip", "abc123", 30.0, model, "splats16", "pixel", (56, 70), sent=3, warm_up=0, errors={})
+    run.frames = [FrameRecord(n, n / 30, n / 30 + 0.02, 1000 * (n + 1), 50, {"decode": 2.0}) for n in range(3)]
+    return summarise(run)
+
+
+def test_the_page_of_benchmarks_has_a_row_and_the_stages_of_every_run() -> None:
+    reports = [report("builtin"), report("synthetic")]
+    page = table.page(reports)
+    for column in COLUMNS:
+        assert f" {column} |" in page
+    for one in reports:
+        assert f"| {one['model']} | splats16 (pixel) | 70x56 | 50 | 3 | 3 | 0 | 0 |" in page
+        assert f"{one['model']} as splats16, milliseconds by stage" in page
+        assert one["commit"] in page and one["machine"]["name"] in page
+
+
+def test_writers_take_turns_and_only_theirs_have_a_ratio() -> None:
+    order: list[str] = []
+    tasks = {name: (lambda name=name: order.append(name)) for name in (ply_speed.RIVAL, "save_gaussian_ply_bytes", "x")}
+    times_ms = ply_speed.measure(tasks, rounds=2)
+    assert order == list(tasks) * (ply_speed.WARM_UP_ROUNDS + 2)
+    assert {name: len(times) for name, times in times_ms.items()} == dict.fromkeys(tasks, 2)
+    rows = ply_speed.markdown({ply_speed.RIVAL: [100.0, 300.0], "save_gaussian_ply_bytes": [2.0, 4.0], "x": [1.0]})
+    assert "| save_gaussian_ply_bytes | 2.00 | 4.00 | 50 |" in rows
+    assert "| x | 1.00 | 1.00 |  |" in rows

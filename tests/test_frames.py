@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import io
+import struct
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from splatcam.frames import BadFrame, decode_frame, read_jpeg_header
+from splatcam.wire import ErrorCode
+from tests.pictures import jpeg, picture
+
+
+def code_of(data: bytes, **options: int) -> str:
+    with pytest.raises(BadFrame) as caught:
+        decode_frame(data, **options)
+    return caught.value.code
+
+
+def saved(image: Image.Image, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=95, **options)
+    return buffer.getvalue()
+
+
+def test_a_jpeg_becomes_upright_rgb() -> None:
+    frame = decode_frame(jpeg(96, 72), frame_id=4, captured_at_ms=1.5)
+    assert (frame.frame_id, frame.captured_at_ms, frame.rgb.shape, frame.rgb.dtype) == (4, 1.5, (72, 96, 3), np.uint8)
+    assert np.abs(frame.rgb.astype(int) - picture(96, 72)).mean() < 6
+
+
+def test_a_grey_jpeg_becomes_rgb() -> None:
+    frame = decode_frame(saved(Image.fromarray(picture()).convert("L")))
+    assert frame.rgb.shape == (72, 96, 3)
+    assert (frame.rgb[..., 0] == frame.rgb[..., 2]).all()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_turned_camera_gives_an_upright_picture(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = Image.fromarray(picture(96, 72))
+    stores = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # the Image.Transpose that a camera held that way applies
+    if orientation > 1:
+        stored = stored.transpose(Image.Transpose(stores[orientation]))
+    frame = decode_frame(saved(stored, exif=exif))
+    assert frame.rgb.shape == (72, 96, 3)
+    assert frame.rgb[:8, :10].min() > 200, "the bright square is not at the top left"
+    assert frame.rgb.flags.writeable and frame.rgb.flags.c_contiguous
+
+
+def test_a_cmyk_jpeg_is_refused_in_words() -> None:
+    data = saved(Image.fromarray(picture()).convert("CMYK"))
+    with pytest.raises(BadFrame, match="CMYK"):
+        decode_frame(data)
+
+
+@pytest.mark.parametrize("data", [b"", b"\xff\xd8", b"\x89PNG\r\n\x1a\n" + bytes(50)])
+def test_what_is_no_jpeg_is_not_jpeg(data: bytes) -> None:
+    assert code_of(data) == "not_jpeg"
+
+
+@pytest.mark.parametrize("share", [0.01, 0.3, 0.6, 0.95])
+def test_a_truncated_jpeg_is_refused(share: float) -> None:
+    data = jpeg()
+    assert code_of(data[: int(len(data) * share) + 3]) == "bad_jpeg"
+
+
+def test_the_size_in_the_header_is_judged_before_decoding() -> None:
+    data = bytearray(jpeg(96, 72))
+    at = data.find(b"\xff\xc0") + 5
+    data[at : at + 4] = struct.pack(">HH", 65500, 65500)
+    assert code_of(bytes(data)) == "frame_too_large"
+
+
+def test_a_frame_over_the_limit_is_refused() -> None:
+    assert code_of(jpeg(96, 72), max_pixels=96 * 72 - 1) == "frame_too_large"
+    assert decode_frame(jpeg(96, 72), max_pixels=96 * 72).width == 96
+
+
+def test_a_large_size_cannot_hide_behind_a_small_one() -> None:
+    data = jpeg(96, 72)
+    at = data.find(b"\xff\xc0")
+    header = data[at : at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")]
+    large = header[:5] + struct.pack(">HH", 12000, 12000) + header[9:]
+    assert code_of(data[:at] + large + data[at + len(header) : -2] + header + data[-2:]) == "bad_jpeg"
+
+
+def test_a_scan_bomb_is_refused_by_its_header() -> None:
+    progressive = saved(Image.fromarray(picture()), progressive=True)
+    at = progressive.rfind(b"\xff\xda")
+    bomb = progressive[:at] + progressive[at:-2] * 200 + progressive[-2:]
+    assert code_of(bomb) == "bad_jpeg"
+
+
+def test_a_progressive_jpeg_is_welcome() -> None:
+    data = saved(Image.fromarray(picture()), progressive=True)
+    assert read_jpeg_header(data).scans > 1
+    assert decode_frame(data).height == 72
+
+
+@given(st.integers(0, 3000), st.binary(min_size=1, max_size=8))
+def test_damaged_jpegs_are_decoded_or_refused_and_nothing_else(at: int, damage: bytes) -> None:
+    data = bytearray(jpeg(48, 36))
+    at %= len(data)
+    data[at : at + len(damage)] = damage
+    try:
+        decode_frame(bytes(data))
+    except BadFrame as error:
+        assert error.code in set(ErrorCode)

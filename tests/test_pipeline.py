@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from splatcam.estimators import registry
+from splatcam.frames import decode_frame
+from splatcam.jobs import FrameJob, FrameRefused
+from splatcam.pipeline import GRID_MULTIPLE_PX, bounds_of, grid_size, process_frame, to_grid
+from splatcam.settings import Settings
+from splatcam.variants import Variant
+from splatcam.wire import RESULTS, Format
+from tests.pictures import jpeg
+
+SPLATS = Variant(Format.SPLATS16, "pixel")
+PLY = Variant(Format.GAUSSIAN_PLY, "pixel")
+POINTS = Variant(Format.POINTCLOUD, "points")
+
+
+def process(*variants: Variant, data: bytes | None = None, name: str = "builtin") -> dict[Variant, dict]:
+    estimator = registry.build(name, Settings(model=name), lambda sentence, fraction: None)
+    job = FrameJob("camera", 3, 1.5, jpeg() if data is None else data, variants)
+    return process_frame(job, estimator, long_side_px=70)[0].fields
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "grid"),
+    [
+        (640, 480, (378, 504)),
+        (1280, 720, (280, 504)),
+        (480, 640, (504, 378)),
+        (504, 378, (378, 504)),
+        (2000, 3, (14, 504)),
+    ],
+)
+def test_the_grid_keeps_the_aspect_in_steps_of_a_patch(width: int, height: int, grid: tuple[int, int]) -> None:
+    assert grid_size(width, height, 504) == grid
+
+
+@given(st.integers(1, 4000), st.integers(1, 4000), st.integers(56, 1000))
+def test_every_frame_has_a_grid(width: int, height: int, long_side: int) -> None:
+    sides = grid_size(width, height, long_side)
+    assert all(side >= GRID_MULTIPLE_PX and side % GRID_MULTIPLE_PX == 0 for side in sides)
+    assert abs(max(sides) - long_side) <= GRID_MULTIPLE_PX / 2 + 1
+
+
+def test_a_frame_of_the_grids_size_is_not_touched() -> None:
+    frame = decode_frame(jpeg(70, 56))
+    assert torch.equal(to_grid(frame, 70), torch.from_numpy(frame.rgb))
+
+
+def test_a_larger_frame_is_averaged_down() -> None:
+    frame = decode_frame(jpeg(140, 112))
+    expected = torch.from_numpy(frame.rgb).reshape(56, 2, 70, 2, 3).float().mean(dim=(1, 3))
+    assert (to_grid(frame, 70).float() - expected).abs().mean() < 3
+
+
+def test_every_variant_gives_all_fields_of_its_message() -> None:
+    for variant, fields in process(SPLATS, PLY, POINTS).items():
+        message = RESULTS[variant.format]
+        RESULTS[variant.format].model_validate(
+            {**fields, "frame_id": 3, "captured_at_ms": 1.5, "timings_ms": {}, "type": str(variant.format)}
+        )
+        assert set(fields) >= set(message.model_fields) - {"type", "frame_id", "captured_at_ms", "timings_ms"}
+
+
+def test_what_differs_in_its_encoding_only_is_built_once() -> None:
+    fields = process(SPLATS, PLY)
+    assert fields[SPLATS]["num_splats"] == fields[PLY]["num_splats"]
+    assert fields[SPLATS]["bounds"] == fields[PLY]["bounds"]
+
+
+def test_points_and_splats_of_a_frame_lie_in_the_same_box() -> None:
+    fields = process(SPLATS, POINTS)
+    low, high = (np.array(getattr(fields[SPLATS]["bounds"], side)) for side in ("minimum", "maximum"))
+    positions = np.frombuffer(fields[POINTS]["points"], "<f4").reshape(-1, 3)
+    assert np.allclose(positions.min(0), low) and np.allclose(positions.max(0), high)
+
+
+def test_the_border_is_cut_off() -> None:
+    margins = int(8 / 256 * 56), int(8 / 256 * 70)
+    assert process(POINTS)[POINTS]["num_points"] == (56 - 2 * margins[0]) * (70 - 2 * margins[1])
+
+
+def test_a_depth_percentile_drops_the_far_share_of_points_and_splats_alike() -> None:
+    near = [Variant(v.format, v.output, max_depth_percentile=0.2) for v in (SPLATS, POINTS)]
+    whole, cut = process(SPLATS, POINTS, name="synthetic"), process(*near, name="synthetic")
+    assert cut[near[0]]["num_splats"] == cut[near[1]]["num_points"] < 0.75 * whole[SPLATS]["num_splats"]
+
+
+def test_a_stride_keeps_every_nth_pixel_of_every_nth_row() -> None:
+    coarse = Variant(Format.POINTCLOUD, "points", stride=4)
+    assert process(coarse)[coarse]["num_points"] <= 14 * 18
+
+
+def test_nothing_left_is_an_empty_frame_and_no_fault() -> None:
+    none = Variant(Format.SPLATS16, "pixel", min_opacity=1.0)
+    fields = process(none)[none]
+    assert (fields["num_splats"], fields["bounds"]) == (0, None)
+
+
+def test_a_broken_frame_is_refused_by_its_code() -> None:
+    with pytest.raises(FrameRefused) as refused:
+        process(SPLATS, data=b"\xff\xd8\xff")
+    assert refused.value.code == "bad_jpeg"
+
+
+def test_bounds_are_the_box_around_the_positions() -> None:
+    bounds = bounds_of(torch.tensor([[1.0, -2.0, 3.0], [0.0, 5.0, 4.0]]))
+    assert bounds is not None
+    assert (bounds.minimum, bounds.maximum) == ((0.0, -2.0, 3.0), (1.0, 5.0, 4.0))
+    assert bounds_of(torch.empty(0, 3)) is None
+
+
+def test_the_estimators_memory_is_handed_on_and_not_kept() -> None:
+    estimator = registry.build("builtin", Settings(model="builtin"), lambda sentence, fraction: None)
+    frames = [FrameJob("camera", n, 0.0, jpeg(seed=n), (SPLATS,)) for n in range(3)]
+
+    def play() -> list[bytes]:
+        state, shown = None, []
+        for job in frames:
+            result, state = process_frame(job, estimator, state, long_side_px=70)
+            shown.append(result.fields[SPLATS]["data"])
+        return shown
+
+    assert play() == play()

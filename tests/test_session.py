@@ -1,0 +1,283 @@
+from __future__ import annotations
+
+import msgpack
+import pytest
+
+from splatcam import wire
+from splatcam.ack_window import MIN_WINDOW
+from splatcam.engine import EngineStatus
+from splatcam.settings import Settings
+from splatcam.wire import ErrorCode
+from tests.fakes import BROKEN_JPEG, BUG_JPEG, FAULTY_JPEG, JPEG, Client, PaperEngine, connected, hub_of, model, settled
+
+
+async def fill_the_window(client: Client) -> None:
+    """As many results as may be on their way, none of them acknowledged."""
+    await client.hello()
+    await client.next()
+    for frame_id in range(MIN_WINDOW):
+        await client.frame(frame_id)
+        assert (await client.next())["frame_id"] == frame_id
+
+
+async def test_a_client_that_only_sends_jpegs_gets_points_where_the_model_has_no_gaussians() -> None:
+    async with connected(hub_of(PaperEngine())) as client:
+        for frame_id in range(5):  # no acknowledgement is asked of it
+            await client.send(JPEG)
+            result = await client.next()
+            assert (result["type"], result["frame_id"], result["captured_at_ms"]) == ("pointcloud", frame_id, 0.0)
+        assert client.session._window.in_flight == 0, "what nobody acknowledges is remembered for ever"
+
+
+async def test_a_client_that_only_sends_jpegs_gets_gaussians_where_the_model_has_them() -> None:
+    async with connected(hub_of(PaperEngine(model("giant", supports_gaussians=True)))) as client:
+        await client.send(JPEG)
+        assert (await client.next())["type"] == "gaussian_ply"
+
+
+async def test_hello_is_answered_by_who_runs_and_what_is_accepted() -> None:
+    async with connected(hub_of(PaperEngine()), Settings(process_res=70)) as client:
+        welcome = await client.hello("hologram", "splats16")
+        assert welcome["format"] == "splats16"
+        assert welcome["model"]["licence"] == "ours"
+        assert welcome["limits"]["frame_long_side_px"] == 70
+        assert (await client.next())["type"] == "status"
+
+
+async def test_a_result_echoes_its_frame_and_tells_where_the_time_went() -> None:
+    async with connected(hub_of(PaperEngine())) as client:
+        await client.hello()
+        await client.frame(41)
+        result = await client.until("splats16")
+        assert (result["frame_id"], result["captured_at_ms"], result["num_splats"]) == (41, 41.0, 2)
+        assert list(result["timings_ms"]) == ["wait", "estimate", "engine", "total"]
+
+
+@pytest.mark.parametrize(
+    ("bad", "code"),
+    [
+        ("a text message", ErrorCode.TEXT_MESSAGE),
+        (b"neither JPEG nor map", ErrorCode.BAD_MESSAGE),
+        (msgpack.packb({"type": "launch"}), ErrorCode.UNKNOWN_TYPE),
+        (msgpack.packb({"type": "ack", "frame_id": "one"}), ErrorCode.BAD_FIELD),
+        (wire.JPEG_MAGIC + bytes(2000), ErrorCode.MESSAGE_TOO_LARGE),
+        (BROKEN_JPEG, ErrorCode.BAD_JPEG),
+        (FAULTY_JPEG, ErrorCode.ENGINE_FAILED),
+        (BUG_JPEG, ErrorCode.ENGINE_FAILED),
+        (wire.Hello(protocol=1, formats=["hologram"]), ErrorCode.UNSUPPORTED_FORMAT),
+        (wire.Hello(protocol=1, formats=["splats16"], watch="nobody"), ErrorCode.UNKNOWN_SESSION),
+        (wire.SettingsMessage(output="network"), ErrorCode.NO_GAUSSIAN_HEAD),
+    ],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
+)
+async def test_bad_input_gets_an_error_and_the_next_good_frame_is_answered(bad: object, code: ErrorCode) -> None:
+    async with connected(hub_of(PaperEngine()), Settings(max_message_bytes=1024)) as client:
+        await client.send(bad)
+        assert (await client.next())["code"] == code
+        await client.send(JPEG)
+        assert (await client.next())["type"] == "pointcloud"
+
+
+async def test_the_newest_frame_wins_while_the_engine_is_busy() -> None:
+    engine = PaperEngine()
+    hub = hub_of(engine)
+    async with connected(hub) as client:
+        await client.hello()
+        engine.hold()
+        for frame_id in range(10):
+            await client.frame(frame_id)
+            await settled()
+        engine.release()
+        while (await client.until("splats16"))["frame_id"] != 9:
+            pass
+        assert [job.frame_id for job in engine.jobs] == [0, 9]
+        assert hub.telemetry.totals["frames_dropped"] == 8
+
+
+async def test_reading_goes_on_while_the_engine_is_busy() -> None:
+    engine = PaperEngine()
+    async with connected(hub_of(engine)) as client:
+        await client.hello()
+        await client.next()
+        engine.hold()
+        await client.frame(0)
+        assert await client.silent()
+        engine.release()
+
+
+async def test_results_wait_for_acknowledgements_and_the_newest_replaces_what_waits() -> None:
+    hub = hub_of(PaperEngine())
+    async with connected(hub) as client:
+        await fill_the_window(client)
+        for frame_id in range(MIN_WINDOW, 8):
+            await client.frame(frame_id)
+            await settled()
+        assert await client.silent(), "a result came although none was acknowledged"
+        await client.send(wire.Ack(frame_id=MIN_WINDOW - 1))
+        assert (await client.next())["frame_id"] == 7
+        assert hub.telemetry.totals["results_dropped"] == 8 - MIN_WINDOW - 1
+
+
+async def test_settings_change_this_session_only_from_the_next_frame_on() -> None:
+    engine = PaperEngine()
+    hub = hub_of(engine)
+    async with connected(hub) as one, connected(hub) as other:
+        await one.hello()
+        await other.hello()
+        await one.send(wire.SettingsMessage(stride=4, min_opacity=0.5))
+        await one.send(wire.SettingsMessage(max_depth_percentile=0.9))
+        await one.frame(0)
+        await one.until("splats16")
+        await other.frame(0)
+        await other.until("splats16")
+        (changed,), (plain,) = (job.variants for job in engine.jobs)
+        assert (changed.stride, changed.min_opacity, changed.max_depth_percentile) == (4, 0.5, 0.9)
+        assert (plain.stride, plain.min_opacity, plain.max_depth_percentile) == (1, 0.1, 1.0)
+
+
+async def test_a_refused_setting_leaves_everything_as_it_was() -> None:
+    engine = PaperEngine()
+    async with connected(hub_of(engine)) as client:
+        await client.hello()
+        await client.send(wire.SettingsMessage(stride=2, output="network"))
+        assert (await client.until("error"))["code"] == ErrorCode.NO_GAUSSIAN_HEAD
+        await client.frame(0)
+        await client.until("splats16")
+        assert engine.jobs[0].variants[0].stride == 1
+
+
+async def test_under_a_frame_rate_limit_the_newest_frame_waits_for_its_time() -> None:
+    engine = PaperEngine()
+    async with connected(hub_of(engine)) as client:
+        await client.hello()
+        await client.send(wire.SettingsMessage(max_fps=10))
+        for frame_id in range(4):
+            await client.frame(frame_id)
+            await settled()
+        assert [job.frame_id for job in engine.jobs] == [0], "the limit does not hold"
+        while (await client.until("splats16"))["frame_id"] != 3:
+            pass
+        assert [job.frame_id for job in engine.jobs] == [0, 3]
+
+
+async def test_settings_that_change_while_a_frame_is_in_the_engine_cost_no_answer() -> None:
+    engine = PaperEngine()
+    async with connected(hub_of(engine)) as client:
+        await client.hello()
+        engine.hold()
+        await client.frame(0)
+        await settled()
+        await client.send(wire.SettingsMessage(stride=2))
+        await settled()
+        engine.release()
+        assert (await client.until("splats16"))["frame_id"] == 0
+        await client.frame(1)
+        assert (await client.until("splats16"))["frame_id"] == 1
+        assert [job.variants[0].stride for job in engine.jobs] == [1, 2]
+
+
+async def test_a_better_model_is_announced_and_its_gaussians_are_sent() -> None:
+    engine = PaperEngine()
+    hub = hub_of(engine)
+    async with connected(hub) as client:
+        await client.hello()
+        await client.next()
+        engine.status = EngineStatus("ready", "giant took over", model=model("giant", supports_gaussians=True))
+        hub.engine_changed(engine.status)
+        assert (await client.next())["model"]["name"] == "giant"
+        assert (await client.next())["message"] == "giant took over"
+        await client.frame(0)
+        await client.until("splats16")
+        assert engine.jobs[0].variants[0].output == "network"
+
+
+async def test_the_newest_frame_that_came_before_the_model_is_answered_when_it_is_there() -> None:
+    engine = PaperEngine()
+    ready, engine.status = engine.status, EngineStatus("starting", "starting")
+    hub = hub_of(engine)
+    async with connected(hub) as client:
+        for _ in range(3):
+            await client.send(JPEG)
+        assert await client.silent()
+        engine.status = ready
+        hub.engine_changed(ready)
+        result = await client.next()
+        assert (result["type"], result["frame_id"]) == ("pointcloud", 2)
+
+
+async def test_a_frame_for_an_engine_that_failed_is_answered_by_an_error() -> None:
+    engine = PaperEngine()
+    engine.status = EngineStatus("failed", "the engine's process is gone")
+    async with connected(hub_of(engine)) as client:
+        await client.frame(3, FAULTY_JPEG)
+        error = await client.next()
+        assert (error["code"], error["frame_id"]) == (ErrorCode.ENGINE_FAILED, 3)
+
+
+async def test_an_error_does_not_overtake_the_results_of_earlier_frames() -> None:
+    hub = hub_of(PaperEngine())
+    async with connected(hub) as client:
+        await fill_the_window(client)
+        await client.frame(MIN_WINDOW)
+        await settled()
+        await client.frame(MIN_WINDOW + 1, BROKEN_JPEG)
+        await settled()
+        assert await client.silent()
+        await client.send(wire.Ack(frame_id=MIN_WINDOW - 1))
+        answer = await client.next()
+        assert (answer["type"], answer["frame_id"]) == ("error", MIN_WINDOW + 1), "the newest answer is the one to come"
+        assert hub.telemetry.totals["results_dropped"] == 1
+
+
+async def test_when_the_client_leaves_its_stream_is_forgotten() -> None:
+    engine = PaperEngine()
+    hub = hub_of(engine)
+    async with connected(hub) as client:
+        await client.frame(0)
+        await client.next()
+    assert engine.forgotten == [engine.jobs[0].stream_id]
+    assert not hub._streams
+
+
+async def test_while_a_better_model_is_loading_the_present_one_serves_whoever_comes() -> None:
+    engine = PaperEngine()
+    hub = hub_of(engine)
+    async with connected(hub) as early:
+        await early.hello()
+        await early.next()
+        engine.status = EngineStatus("loading", "40 % of the weights", model=engine.status.model, progress=0.4)
+        hub.engine_changed(engine.status)
+        assert (await early.next())["progress"] == 0.4, "a welcome again for every percent"
+        async with connected(hub) as late:
+            assert (await late.hello())["model"]["name"] == "small"
+            await late.frame(0)
+            assert (await late.until("splats16"))["frame_id"] == 0
+
+
+async def test_a_client_whose_format_nobody_knows_is_refused_before_the_model_is_there() -> None:
+    engine = PaperEngine()
+    ready, engine.status = engine.status, EngineStatus("starting", "starting")
+    hub = hub_of(engine)
+    async with connected(hub) as strange, connected(hub) as client:
+        await strange.send(wire.Hello(protocol=1, formats=["hologram"]))
+        assert (await strange.next())["code"] == ErrorCode.UNSUPPORTED_FORMAT
+        await client.send(wire.Hello(protocol=1, formats=["splats16"]))
+        engine.status = ready
+        hub.engine_changed(ready)
+        assert (await client.until("welcome"))["format"] == "splats16"
+
+
+async def test_a_wish_that_the_model_cannot_meet_when_it_comes_is_told_and_given_up() -> None:
+    engine = PaperEngine()
+    ready, engine.status = engine.status, EngineStatus("starting", "starting")
+    hub = hub_of(engine)
+    async with connected(hub) as client:
+        await client.send(wire.Hello(protocol=1, formats=["splats16"]))
+        await client.send(wire.SettingsMessage(output="network"))
+        assert (await client.next())["state"] == "starting"
+        await settled()
+        engine.status = ready
+        hub.engine_changed(ready)
+        assert (await client.next())["code"] == ErrorCode.NO_GAUSSIAN_HEAD
+        await client.frame(0)
+        await client.until("splats16")

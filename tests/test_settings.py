@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import argparse
+
+import pytest
+
+from splatcam.settings import Settings, SettingsError, add_arguments, describe, settings_from, web_folder
+
+
+def settings(*flags: str) -> Settings:
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    return settings_from(parser.parse_args(flags))
+
+
+def test_without_flags_the_defaults_hold() -> None:
+    assert settings() == Settings()
+    assert (settings().model, settings().host, settings().port) == ("auto", "127.0.0.1", 8000)
+
+
+def test_a_flag_beats_the_environment_and_that_beats_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPLATCAM_PORT", "9001")
+    monkeypatch.setenv("SPLATCAM_MODEL", "small")
+    assert (settings("--port", "9002").port, settings().model) == (9002, "small")
+
+
+def test_switches_have_two_directions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPLATCAM_ACCEPT_NC_LICENSE", "1")
+    assert settings().accept_nc_license
+    assert not settings("--no-accept-nc-license").accept_nc_license
+
+
+@pytest.mark.parametrize("flags", [["--port", "70000"], ["--process-res", "5"], ["--latency-ms", "-1"]])
+def test_a_value_out_of_range_is_named(flags: list[str]) -> None:
+    with pytest.raises(SettingsError, match=flags[0]):
+        settings(*flags)
+
+
+def test_the_document_lists_every_setting() -> None:
+    table = describe()
+    assert all(f"SPLATCAM_{name.upper()}" in table for name in Settings.model_fields)
+
+
+def test_the_pages_files_are_found() -> None:
+    assert (web_folder() / "package.json").is_file()

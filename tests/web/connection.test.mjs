@@ -1,0 +1,305 @@
+// web/connection.js with a fake socket, a fake clock and a fake timer.
+import assert from "node:assert/strict";
+import { beforeEach, test } from "node:test";
+import {
+  Connection, FORGOTTEN_AFTER_MS, PING_EVERY_MS, PINGS_UNANSWERED, retryDelayMs, WINDOW,
+} from "../../web/connection.js";
+import { golden, msgpack } from "./golden.mjs";
+
+const { decode: unpack, encode: pack } = msgpack;
+const JPEG = new Uint8Array([0xff, 0xd8, 0xff]);
+
+class FakeSocket {
+  sent = [];
+  bufferedAmount = 0;
+  isClosed = false;
+
+  send(data) {
+    this.sent.push(unpack(data));
+  }
+
+  close() {
+    this.isClosed = true;
+  }
+
+  receive(fields) {
+    this.onmessage({ data: new Uint8Array(pack(fields, { ignoreUndefined: true })).buffer });
+  }
+
+  types() {
+    return this.sent.map((message) => message.type);
+  }
+}
+
+let clock, timers, beats, sockets, seen, connection;
+const socket = () => sockets.at(-1);
+const serverSays = (name, changes = {}) => socket().receive({ ...golden("server", name).meaning, ...changes });
+
+function connect(options = {}) {
+  connection = new Connection({
+    createSocket: () => sockets[sockets.push(new FakeSocket()) - 1],
+    now: () => clock,
+    schedule: (callback, ms) => (ms === PING_EVERY_MS ? beats : timers).push({ callback, ms }),
+    greeting: { formats: ["splats16"], client: "test" },
+    wishes: null,
+    on: {
+      state: (state, sentence) => seen.states.push([state, sentence]),
+      asked: () => (seen.asked += 1),
+      welcome: () => {},
+      status: (status) => seen.statuses.push(status),
+      result: (result, bytes) => seen.results.push([result.frame_id, bytes]),
+      error: (sentence, code) => seen.errors.push([sentence, code]),
+    },
+    ...options,
+  });
+  connection.open();
+}
+
+function connectAndWelcome(options) {
+  connect(options);
+  socket().onopen();
+  serverSays("welcome");
+  socket().sent.length = 0;
+}
+
+beforeEach(() => {
+  [clock, timers, beats, sockets] = [0, [], [], []];
+  seen = { states: [], asked: 0, statuses: [], results: [], errors: [] };
+});
+
+test("it says hello first, and what this viewer wishes after it", () => {
+  connect({ wishes: { output: "points" } });
+  socket().onopen();
+  assert.deepEqual(socket().types(), ["hello", "settings"]);
+  assert.equal(socket().binaryType, "arraybuffer");
+});
+
+test("no frame goes out before the server's welcome", () => {
+  connect();
+  socket().onopen();
+  assert.equal(connection.takesFrames, false);
+  serverSays("welcome");
+  assert.equal(connection.takesFrames, true);
+});
+
+test("frames go out without waiting for results, as many as the window holds; the rest is dropped and counted", () => {
+  connectAndWelcome();
+  const ids = Array.from({ length: WINDOW + 2 }, () => connection.sendFrame(clock, JPEG));
+  assert.deepEqual(ids, [0, 1, 2, null, null]);
+  assert.deepEqual(socket().types(), ["frame", "frame", "frame"]);
+  assert.deepEqual([connection.counts.sent, connection.counts.dropped], [3, 2]);
+});
+
+test("a frame is dropped while the socket still holds bytes of the one before", () => {
+  connectAndWelcome();
+  socket().bufferedAmount = 1;
+  assert.equal(connection.sendFrame(clock, JPEG), null);
+  socket().bufferedAmount = 0;
+  assert.equal(connection.sendFrame(clock, JPEG), 0);
+});
+
+test("a result is acknowledged before the page works on it", () => {
+  let typesAtResult;
+  connectAndWelcome({ on: { state() {}, welcome() {}, result: () => (typesAtResult = socket().types()) } });
+  serverSays("splats16", { frame_id: 9 });
+  assert.deepEqual(typesAtResult, ["ack"]);
+  assert.equal(socket().sent[0].frame_id, 9);
+});
+
+test("a result answers its own frame and the older ones that the server dropped for it", () => {
+  connectAndWelcome();
+  for (let i = 0; i < WINDOW; i += 1) connection.sendFrame(clock, JPEG);
+  serverSays("splats16", { frame_id: 1 });
+  assert.equal(connection.framesInFlight, 1);
+});
+
+test("a frame leaves the window even where the page fails at its result", () => {
+  const fail = () => { throw new Error("a bug"); };
+  connectAndWelcome({ on: { state() {}, welcome() {}, result: fail } });
+  connection.sendFrame(clock, JPEG);
+  assert.throws(() => serverSays("splats16", { frame_id: 0 }), /a bug/);
+  assert.equal(connection.framesInFlight, 0);
+});
+
+test("an error about a frame frees its place, and is told in words", () => {
+  connectAndWelcome();
+  connection.sendFrame(clock, JPEG);
+  serverSays("error_bad_jpeg", { frame_id: 0 });
+  assert.equal(connection.framesInFlight, 0);
+  assert.deepEqual(seen.errors, [["The server could not decode a frame.", "bad_jpeg"]]);
+});
+
+test("a frame that is never answered holds its place for some seconds only", () => {
+  connectAndWelcome();
+  for (let i = 0; i < WINDOW; i += 1) connection.sendFrame(clock, JPEG);
+  clock += FORGOTTEN_AFTER_MS;
+  assert.equal(connection.takesFrames, false);
+  clock += 1;
+  assert.equal(connection.takesFrames, true);
+});
+
+test("a message that cannot be read is an error in words, and the session goes on", () => {
+  connectAndWelcome();
+  socket().onmessage({ data: "text" });
+  assert.match(seen.errors[0][0], /cannot read \(not a binary message\)/);
+  serverSays("splats16");
+  assert.equal(seen.results.length, 1);
+});
+
+test("the bytes of a message are told with its result", () => {
+  connectAndWelcome();
+  socket().onmessage({ data: new Uint8Array(golden("server", "splats16").bytes).buffer });
+  assert.deepEqual(seen.results, [[7, golden("server", "splats16").bytes.length]]);
+});
+
+test("after a loss it says so, waits longer each time, and starts with an empty window", () => {
+  connectAndWelcome();
+  connection.sendFrame(clock, JPEG);
+  const waits = [];
+  for (let i = 0; i < 6; i += 1) {
+    socket().onclose({ code: 1006 });
+    waits.push(timers.at(-1).ms);
+    timers.at(-1).callback();
+  }
+  assert.deepEqual(waits, [500, 1000, 2000, 4000, 8000, 8000]);
+  assert.equal(sockets.length, 7);
+  assert.equal(connection.framesInFlight, 0);
+  assert.deepEqual(seen.states.at(-2), ["waiting", "The server cannot be reached. Trying again."]);
+});
+
+test("a welcome starts the waits afresh, and frame ids go on", () => {
+  connectAndWelcome();
+  connection.sendFrame(clock, JPEG);
+  socket().onclose({ code: 1006 });
+  timers.at(-1).callback();
+  socket().onopen();
+  serverSays("welcome");
+  assert.equal(connection.sendFrame(clock, JPEG), 1);
+  socket().onclose({ code: 1006 });
+  assert.equal(timers.at(-1).ms, 500);
+});
+
+test("the close code says when to come back", () => {
+  assert.equal(retryDelayMs(1012, 0), 0); // a restart: now
+  assert.equal(retryDelayMs(1001, 1), 1000); // not there yet
+  assert.equal(retryDelayMs(1013, 0), 5000); // full
+  assert.equal(retryDelayMs(1008, 0), null); // not allowed: never
+});
+
+test("where the server does not allow it, the page says so and stops", () => {
+  connectAndWelcome();
+  socket().onclose({ code: 1008 });
+  const sentence = "The server does not allow this connection. Reload the page to try again.";
+  assert.deepEqual(seen.states.at(-1), ["closed", sentence]);
+  assert.equal(timers.length, 0);
+});
+
+test("a camera that is not there is asked for again as after a loss", () => {
+  connect({ greeting: { formats: ["splats16"], watch: "s-9" } });
+  socket().onopen();
+  serverSays("error_unknown_session");
+  assert.equal(socket().isClosed, true);
+  socket().onclose({ code: 1005 });
+  assert.equal(timers.length, 1);
+  const sentence = "The camera that this page should show is not connected. Trying again.";
+  assert.deepEqual(seen.states.at(-1), ["waiting", sentence]);
+});
+
+test("a camera that leaves in the middle is asked for again", () => {
+  connectAndWelcome({ greeting: { formats: ["splats16"], watch: "newest" } });
+  serverSays("error_unknown_session");
+  assert.equal(socket().isClosed, true);
+});
+
+test("formats that the server does not know are told, and not asked for again", () => {
+  connect();
+  socket().onopen();
+  serverSays("error_unsupported_format");
+  assert.deepEqual([connection.state, socket().isClosed], ["refused", false]);
+  assert.equal(seen.errors[0][1], "unsupported_format");
+});
+
+test("where there is no room for one viewer more, it comes back to ask again", () => {
+  connect();
+  socket().onopen();
+  serverSays("error_too_many_variants");
+  socket().onclose({ code: 1005 });
+  assert.equal(timers.length, 1);
+  assert.match(seen.states.at(-1)[1], /^Too many different formats .* Trying again\.$/);
+});
+
+test("the same errors about a setting leave the session as it is", () => {
+  connectAndWelcome({ wishes: { output: "points" } });
+  serverSays("error_unsupported_format");
+  serverSays("error_too_many_variants");
+  assert.deepEqual([connection.state, socket().isClosed], ["open", false]);
+});
+
+test("a wish is asked once of each model, also where it was refused before the welcome", () => {
+  connect({ wishes: { output: "network" } });
+  socket().onopen();
+  serverSays("error_no_gaussian_head");
+  serverSays("welcome");
+  serverSays("welcome");
+  assert.deepEqual([socket().types(), seen.asked], [["hello", "settings"], 1]);
+  serverSays("welcome_non_commercial");
+  assert.deepEqual([socket().types(), seen.asked], [["hello", "settings", "settings"], 2]);
+});
+
+test("a result that cannot be read is acknowledged all the same and leaves the window", () => {
+  connectAndWelcome();
+  connection.sendFrame(clock, JPEG);
+  socket().sent.length = 0;
+  serverSays("splats16", { frame_id: 0, num_splats: 2049 });
+  assert.deepEqual(socket().sent, [{ type: "ack", frame_id: 0 }]);
+  assert.deepEqual([connection.framesInFlight, seen.results.length, seen.errors.length], [0, 0, 1]);
+});
+
+const beat = () => beats.shift().callback();
+
+test("while it is open it asks every five seconds whether the server is there", () => {
+  connectAndWelcome();
+  assert.equal(beats.length, 1);
+  clock = 42;
+  beat();
+  assert.deepEqual(socket().sent, [{ type: "ping", t: 42 }]);
+  assert.equal(beats.length, 1);
+});
+
+test("a server that answers nothing for three pings is lost, and what its socket says later is not heard", () => {
+  connectAndWelcome();
+  for (let i = 0; i < PINGS_UNANSWERED; i += 1) beat();
+  assert.equal(connection.state, "open");
+  const old = socket();
+  beat();
+  assert.equal(old.isClosed, true);
+  assert.deepEqual([old.onopen, old.onmessage, old.onclose], [null, null, null]);
+  assert.deepEqual(seen.states.at(-1), ["waiting", "The server cannot be reached. Trying again."]);
+  timers.at(-1).callback();
+  assert.equal(sockets.length, 2);
+});
+
+test("whatever the server says shows that it is there", () => {
+  connectAndWelcome();
+  for (let i = 0; i < 3 * PINGS_UNANSWERED; i += 1) {
+    beat();
+    serverSays(i % 2 ? "pong" : "splats16");
+  }
+  assert.equal(connection.state, "open");
+});
+
+test("the beat of a connection that is gone stops", () => {
+  connectAndWelcome();
+  const old = socket();
+  socket().onclose({ code: 1006 });
+  timers.at(-1).callback();
+  beat();
+  assert.deepEqual([old.sent, beats.length], [[], 0]);
+});
+
+test("shown is sent with the latency where it is known", () => {
+  connectAndWelcome();
+  connection.sendShown(3, 40.5);
+  connection.sendShown(4, undefined);
+  assert.deepEqual(socket().sent, [{ type: "shown", frame_id: 3, latency_ms: 40.5 }, { type: "shown", frame_id: 4 }]);
+});

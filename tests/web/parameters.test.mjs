@@ -1,0 +1,35 @@
+// web/parameters.js: the page's address.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { readParameters, socketAddress } from "../../web/parameters.js";
+
+test("without parameters the page shows its own camera in the best format", () => {
+  assert.deepEqual(readParameters(""), {
+    formats: ["splats16", "gaussian_ply", "pointcloud"],
+    wishes: null,
+    watch: undefined,
+    wantsSource: true,
+    wantsCamera: true,
+  });
+});
+
+test("a format and an output can be asked for", () => {
+  const { formats, wishes } = readParameters("?format=pointcloud&output=points");
+  assert.deepEqual([formats, wishes], [["pointcloud"], { output: "points" }]);
+});
+
+test("who watches another camera is not asked for one", () => {
+  const { watch, wantsSource, wantsCamera } = readParameters("?watch=newest");
+  assert.deepEqual([watch, wantsSource, wantsCamera], ["newest", false, false]);
+});
+
+test("source=none asks for no camera and still offers a file", () => {
+  const { wantsSource, wantsCamera } = readParameters("?source=none");
+  assert.deepEqual([wantsSource, wantsCamera], [true, false]);
+});
+
+test("the websocket is beside the page, as secure as the page", () => {
+  assert.equal(socketAddress("http://localhost:8000/viewer.html?x=1"), "ws://localhost:8000/ws");
+  assert.equal(socketAddress("https://pod-8000.example/"), "wss://pod-8000.example/ws");
+  assert.equal(socketAddress("https://example/behind/a/path/"), "wss://example/behind/a/path/ws");
+});
