@@ -53,7 +53,7 @@ export class PlyView {
     }
     if (generation !== this.#generation) return mesh?.dispose();
     this.#replaceBy(mesh);
-    onReady(mesh === null ? () => this.#mesh === null : this.#stage.whetherDrawn(mesh));
+    onReady(this.#stage.whetherDrawn());
   }
 
   #replaceBy(mesh) {

@@ -23,6 +23,9 @@ export class Stage {
   #onFailure;
   #needsRender = true;
   #isRendering = false;
+  #changes = 0; // of the splats, so far
+  #changesHeld = new WeakMap(); // a state of the scene in Spark → how many changes it holds
+  #changesDrawn = 0; // how many of them are on the screen
   #picture = null; // {grid, intrinsics} that the field of view fits
 
   /** onFailure(error): something threw during a drawing; the next one is tried all the same. */
@@ -64,13 +67,10 @@ export class Stage {
     this.#fitFieldOfView();
   }
 
-  /** A question to ask after a drawing: does it show `mesh` as it is now? Spark sorts in a worker, some time later. */
-  whetherDrawn(mesh) {
-    const version = mesh.mappingVersion;
-    return () => {
-      const drawn = this.spark.display.mapping.find((entry) => entry.node === mesh);
-      return drawn === undefined ? mesh.numSplats === 0 : drawn.mappingVersion >= version;
-    };
+  /** A question to ask after a drawing: does it show the splats as they are now, or newer ones? */
+  whetherDrawn() {
+    const change = ++this.#changes;
+    return () => this.#changesDrawn >= change;
   }
 
   /** Nothing is thrown here: three's loop would end with it, and the picture would stand still for good. */
@@ -91,9 +91,21 @@ export class Stage {
     try {
       this.renderer.render(this.scene, this.camera);
       this.rendered += 1;
+      this.#noteWhatIsDrawn();
     } finally {
       this.#isRendering = false;
     }
+  }
+
+  /**
+   * Spark sorts in a worker and shows the state of the scene that was sorted last, some drawings later. Each has a
+   * `mapping` of its own: it holds every change made before Spark took it, or rested because nothing had changed.
+   */
+  #noteWhatIsDrawn() {
+    const { current, display, sorting, sortDirty } = this.spark;
+    const isAtRest = !sorting && !sortDirty;
+    if (isAtRest || !this.#changesHeld.has(current.mapping)) this.#changesHeld.set(current.mapping, this.#changes);
+    this.#changesDrawn = this.#changesHeld.get(display.mapping) ?? 0;
   }
 
   /** Spark also says so while it draws what made it dirty; that needs no second drawing. */

@@ -39,8 +39,8 @@ export class Screen {
 
   #entered(result, view, isDrawn) {
     const frame = { frame_id: result.frame_id, captured_at_ms: result.captured_at_ms };
+    if (this.#pending.length === MAX_PENDING) this.#pending.pop(); // never the oldest: those are drawn next
     this.#pending.push({ frame, view, isDrawn });
-    if (this.#pending.length > MAX_PENDING) this.#pending.shift();
     // Spark keeps the old splats until it has sorted the new: there both change at once. Points stay until covered.
     const { renderer } = this.#views[result.type];
     if (view !== this.#current) this.#clear((other) => other.view !== view && other.renderer === renderer);

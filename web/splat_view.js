@@ -40,7 +40,7 @@ export class SplatView {
     this.#mesh.numSplats = count;
     this.#mesh.updateMappingVersion(); // the order changes with the splats; with updateVersion() a stale order is seen
     this.#stage.requestRender();
-    onReady(this.#stage.whetherDrawn(this.#mesh));
+    onReady(this.#stage.whetherDrawn());
   }
 
   pivotDepth() {

@@ -8,11 +8,12 @@ const result = (frame_id, changes = {}) => ({
   type: "splats16", frame_id, captured_at_ms: 10 * frame_id, model: "m", grid: [3, 4], bounds: BOUNDS, ...changes,
 });
 
-let draw, isDrawn, seen, stood, screen, warnings;
+let draw, isDrawn, isDrawnOf, seen, stood, screen, warnings;
 beforeEach(() => {
   [isDrawn, seen, stood, warnings] = [true, [], 0, 0];
   const stage = { onRender: (listener) => (draw = listener), standAtCamera: () => (stood += 1) };
-  const view = { show: (_result, onReady) => onReady(() => isDrawn), clear() {}, pivotDepth: () => 1 };
+  isDrawnOf = () => isDrawn;
+  const view = { show: ({ frame_id }, onReady) => onReady(() => isDrawnOf(frame_id)), clear() {}, pivotDepth: () => 1 };
   const on = { shown: (frame) => seen.push(frame), neverDrawn: () => (warnings += 1) };
   screen = new Screen(stage, { splats16: { view, renderer: "spark" } }, on);
 });
@@ -26,6 +27,14 @@ test("a result is shown at the drawing that holds it, and older ones that were n
   isDrawn = true;
   draw();
   assert.deepEqual(seen, [{ frame_id: 2, captured_at_ms: 20 }]);
+});
+
+test("results that come faster than a sort takes are seen all the same", () => {
+  let sorted = 0;
+  isDrawnOf = (frameId) => frameId <= sorted;
+  for (let id = 1; id <= 1000; id += 1) screen.show(result(id));
+  for (sorted of [1, 1000]) draw();
+  assert.deepEqual(seen.map((frame) => frame.frame_id), [1, 1000]);
 });
 
 test("the viewer's own point of view is kept while model and size stay, and chosen afresh where they change", () => {
