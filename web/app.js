@@ -1,15 +1,15 @@
 // Wires the page together: parameters → connection, camera and screen → status line. No logic of its own.
-import { FrameGrabber } from "./capture.js";
+import { FrameGrabber } from "./source/capture.js";
 import { Connection } from "./connection.js";
 import { GRAPHICS, passesWithTheFrame } from "./errors.js";
-import { latencyMs, Meter, modelText, statusLine } from "./hud.js";
+import { latencyMs, Meter, modelText, statusLine } from "./panel/hud.js";
 import { readParameters, socketAddress } from "./parameters.js";
-import { PlyView } from "./ply_view.js";
-import { PointsView } from "./points_view.js";
-import { hasWebGL2, Stage } from "./scene.js";
-import { Screen } from "./screen.js";
-import { Sources } from "./sources.js";
-import { SplatView } from "./splat_view.js";
+import { PlyView } from "./view/ply_view.js";
+import { PointsView } from "./view/points_view.js";
+import { hasWebGL2, Stage } from "./view/scene.js";
+import { Screen } from "./view/screen.js";
+import { Sources } from "./source/sources.js";
+import { SplatView } from "./view/splat_view.js";
 import { countOf } from "./wire.js";
 
 const DEFAULT_LONG_SIDE_PX = 504;

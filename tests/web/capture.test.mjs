@@ -1,7 +1,7 @@
-// web/capture.js: sizes, times, and one JPEG at a time, with a fake video and canvas.
+// web/source/capture.js: sizes, times, and one JPEG at a time, with a fake video and canvas.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { captureTime, fitToLongSide, FrameGrabber } from "../../web/capture.js";
+import { captureTime, fitToLongSide, FrameGrabber } from "../../web/source/capture.js";
 
 test("a frame is made as large as the model wants, in the proportions of the camera", () => {
   assert.deepEqual(fitToLongSide(1280, 720, 504), { width: 504, height: 284 });

@@ -1,7 +1,7 @@
-// web/framing.js: the view holds the whole picture, and turns about what is in it.
+// web/view/framing.js: the view holds the whole picture, and turns about what is in it.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { pivotDepth, verticalFieldOfView } from "../../web/framing.js";
+import { pivotDepth, verticalFieldOfView } from "../../web/view/framing.js";
 
 const degrees = (radians) => (radians * 180) / Math.PI;
 

@@ -1,7 +1,7 @@
-// web/hud.js: the numbers and the words of the status line.
+// web/panel/hud.js: the numbers and the words of the status line.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { latencyMs, Meter, modelText, statusLine, statusText } from "../../web/hud.js";
+import { latencyMs, Meter, modelText, statusLine, statusText } from "../../web/panel/hud.js";
 import { golden } from "./golden.mjs";
 
 const NOTHING = { fps: null, kilobytesPerFrame: null, latencyMs: null };

@@ -1,7 +1,7 @@
-// web/screen.js with a fake stage and fake views: when a result counts as seen, and when to say that none is.
+// web/view/screen.js with a fake stage and fake views: when a result counts as seen, and when to say that none is.
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
-import { Screen } from "../../web/screen.js";
+import { Screen } from "../../web/view/screen.js";
 
 const BOUNDS = { minimum: [0, 0, 0], maximum: [1, 1, 1] };
 const result = (frame_id, changes = {}) => ({

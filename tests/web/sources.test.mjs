@@ -1,7 +1,7 @@
-// web/sources.js: the last choice wins, with fake video elements, a fake camera and files that the test decides about.
+// web/source/sources.js: the last choice wins, with fake video elements, a fake camera and files that the test decides about.
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
-import { Sources } from "../../web/sources.js";
+import { Sources } from "../../web/source/sources.js";
 
 /** A video element whose play() does as it is told: `plays` resolves or rejects it. */
 class FakeVideo {

@@ -1,6 +1,6 @@
 // What plays in the page's video: the camera or a file. The person's last choice wins, and a source that cannot be had
 // leaves the one that plays alone. Video elements and media devices are handed in.
-import { cameraSentence, videoFileSentence } from "./errors.js";
+import { cameraSentence, videoFileSentence } from "../errors.js";
 
 const CAMERA_WISHES = {
   width: { ideal: 640 },

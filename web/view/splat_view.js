@@ -2,7 +2,7 @@
 import { DataUtils } from "three";
 import { PackedSplats, SplatMesh } from "@sparkjsdev/spark";
 import { pivotDepth } from "./framing.js";
-import { BYTES_PER_SPLAT } from "./wire.js";
+import { BYTES_PER_SPLAT } from "../wire.js";
 
 const ROW = 2048; // Spark's texture width: the splats of an unfinished row would not be drawn
 
