@@ -6,10 +6,13 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # `make run ARGS="--model small --port 9000"`
 ARGS   ?=
 
-.PHONY: run setup test lint browser bench pins bless docs clean
+.PHONY: run phone setup test lint browser bench pictures pins bless docs clean
 
 run: setup
 	$(BIN)/splatcam serve $(ARGS)
+
+phone: setup    ## a phone in the same network is the camera: it scans the code, this machine watches
+	$(BIN)/splatcam serve --https self-signed --host 0.0.0.0 $(ARGS)
 
 setup: $(VENV)/.runtime web/node_modules/.stamp
 
@@ -20,6 +23,7 @@ lint: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/hadolint --failure-threshold info Dockerfile
 
 browser:        ## Chromium, for the page's tests (Debian and Ubuntu)
 	@command -v chromium || command -v chromium-browser || command -v google-chrome || (apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium)
@@ -63,6 +67,11 @@ bench: setup    ## write docs/benchmarks.md: make bench CLIP=a-video-of-a-webcam
 
 docs: setup     ## write the generated documents again
 	$(BIN)/python -m splatcam.docs
+
+pictures: setup tests/node_modules/.stamp $(VENV)/.test    ## take the pictures of docs/images again
+	SPLATCAM_TEST_PYTHON=$(BIN)/python node tests/e2e/screenshots.mjs build/pictures
+	mkdir -p docs/images
+	cd build/pictures && cp desktop-turned.jpg desktop-settings.jpg desktop-no-permission.jpg phone-live.jpg ../../docs/images
 
 clean:
 	rm -rf $(VENV) web/node_modules tests/node_modules

@@ -12,30 +12,38 @@ import asyncio
 import logging
 import os
 import socket
+import ssl
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
-from urllib.parse import urlsplit
+from dataclasses import dataclass
+from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 
 from splatcam import __version__
+from splatcam.access import Access, Gate, access_of, runpod_origin
+from splatcam.addresses import Reach, greeting, lan_address, own_names, phone_greeting
 from splatcam.engine import Engine, EngineFailed, EngineStatus
 from splatcam.engine.child import ChildEngine
 from splatcam.engine.inline import InlineEngine
+from splatcam.qr import qr_code
+from splatcam.routes.headers import SecurityHeaders
+from splatcam.routes.health import health_router
 from splatcam.routes.page import WebFiles, page_router
 from splatcam.session import Disconnected, Session
 from splatcam.settings import Settings, SettingsError, add_arguments, settings_from, web_folder
 from splatcam.streams import StreamHub
 from splatcam.telemetry import Telemetry
+from splatcam.tls import cache_folder, self_signed, server_context
 from splatcam.wire import ModelInfo
 
 logger = logging.getLogger("splatcam")
 # uvicorn closes a socket on messages over this; below it ours is an `error` and the session lives.
 HARD_MESSAGE_FACTOR = 4
-CLOSE_NOT_ALLOWED, CLOSE_FULL = 1008, 1013
+CLOSE_FULL = 1013
 GRACE_S = 3
 
 # ---------------------------------------------------------------- objects
@@ -43,6 +51,37 @@ GRACE_S = 3
 
 def build_engine(settings: Settings) -> Engine:
     return ChildEngine(settings) if settings.engine == "child" else InlineEngine(settings)
+
+
+@dataclass(frozen=True)
+class FrontDoor:
+    """Who may come in and how: settled when the port is known, before anything slow begins."""
+
+    access: Access
+    tls: ssl.SSLContext | None
+    greeting: str  # printed when the service answers
+
+
+def build_front_door(settings: Settings, host: str, port: int) -> FrontDoor:
+    """`host` and `port` are what the service listens on. Raises SettingsError."""
+    proxy, lan = runpod_origin(os.environ, port), lan_address()
+    access = access_of(settings, host, port, filter(None, [proxy]))
+    tls = build_tls(settings, own_names(host, lan))
+    # A pod's proxy speaks plain http to us: with https of our own the way in is a TCP port.
+    reach = Reach("https" if tls else "http", host, port, access.token, None if tls else proxy, lan)
+    lines = [greeting(reach)]
+    if settings.https == "self-signed":
+        lines += phone_greeting(reach)
+        lines += [qr_code(link)] if (link := reach.phone()) else []
+    return FrontDoor(access, tls, "\n".join(lines))
+
+
+def build_tls(settings: Settings, names: Sequence[str]) -> ssl.SSLContext | None:
+    if settings.tls_certificate:
+        return server_context(Path(settings.tls_certificate), Path(settings.tls_key))
+    if settings.https == "off":
+        return None
+    return server_context(self_signed(names, cache_folder(os.environ)))
 
 
 # ---------------------------------------------------------------- app
@@ -60,9 +99,10 @@ def create_app(settings: Settings, engine: Engine) -> FastAPI:
 
     app = FastAPI(title="splatcam", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.hub = hub
+    app.include_router(health_router(lambda: engine.status))
     app.include_router(page_router(web_folder()))
     add_websocket(app, hub, settings)
-    app.mount("/", WebFiles(directory=web_folder()), name="web")
+    app.mount("/", WebFiles(web_folder()), name="web")
     return app
 
 
@@ -84,9 +124,6 @@ def add_websocket(app: FastAPI, hub: StreamHub, settings: Settings) -> None:
 
     @app.websocket("/ws")
     async def live(websocket: WebSocket) -> None:
-        if not is_own_page(websocket, settings.allowed_origins):
-            await websocket.close(CLOSE_NOT_ALLOWED)  # before accept: the browser sees 403
-            return
         await websocket.accept()
         if len(open_sessions) >= settings.max_sessions:
             await websocket.close(CLOSE_FULL, f"all {settings.max_sessions} places are taken")
@@ -97,15 +134,6 @@ def add_websocket(app: FastAPI, hub: StreamHub, settings: Settings) -> None:
             await session.run()
         finally:
             open_sessions.discard(session)
-
-
-def is_own_page(websocket: WebSocket, allowed_origins: str) -> bool:
-    """Browsers tell which page opens a socket, and let any page open any: another site's must not watch the camera."""
-    origin = websocket.headers.get("origin")
-    if origin is None:  # no browser
-        return True
-    own = urlsplit(origin).netloc == websocket.headers.get("host")
-    return own or origin in (allowed.strip() for allowed in allowed_origins.split(","))
 
 
 class WebSocketTransport:
@@ -169,20 +197,15 @@ def bind(host: str, port: int) -> socket.socket:
 async def serve(settings: Settings, listening: socket.socket) -> int:
     """The page is there at once, frames are answered when the model is. Raises EngineFailed."""
     logging.basicConfig(level=settings.log_level.upper(), format="%(message)s")
+    host, port = listening.getsockname()[:2]
+    try:
+        door = build_front_door(settings, host, port)
+    except ModuleNotFoundError as missing:  # of the extra `https`
+        raise SettingsError(f"--https self-signed needs {missing.name}: pip install 'splatcam[https]'") from None
     engine = build_engine(settings)
     app = create_app(settings, engine)
-    server = AnnouncingServer(
-        uvicorn.Config(
-            app,
-            ws="websockets-sansio",
-            ws_per_message_deflate=False,  # it costs many times what the whole frame does
-            ws_max_size=settings.max_message_bytes * HARD_MESSAGE_FACTOR,
-            timeout_graceful_shutdown=GRACE_S,
-            server_header=False,
-            access_log=False,
-            log_level="warning",
-        )
-    )
+    guarded = SecurityHeaders(Gate(app, door.access))
+    server = AnnouncingServer(door.greeting, server_config(guarded, settings, door.tls))
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     starting = asyncio.create_task(engine.start(Announcer(app.state.hub)))
     await asyncio.wait((serving, starting), return_when=asyncio.FIRST_COMPLETED)
@@ -196,21 +219,31 @@ async def serve(settings: Settings, listening: socket.socket) -> int:
     return 0
 
 
+def server_config(app: SecurityHeaders, settings: Settings, tls: ssl.SSLContext | None) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        ws="websockets-sansio",
+        ws_per_message_deflate=False,  # it costs many times what the whole frame does
+        ws_max_size=settings.max_message_bytes * HARD_MESSAGE_FACTOR,
+        timeout_graceful_shutdown=GRACE_S,
+        server_header=False,
+        access_log=False,
+        log_level="warning",  # below it uvicorn logs addresses, tokens and all
+        ssl_context_factory=None if tls is None else lambda *_: tls,
+    )
+
+
 class AnnouncingServer(uvicorn.Server):
     """Tells the address when a browser that goes there is answered, not before."""
 
+    def __init__(self, greeting: str, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._greeting = greeting
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        for listening in sockets or ():
-            logger.info("splatcam %s: open %s", __version__, address_of(listening))
-
-
-def address_of(listening: socket.socket) -> str:
-    """What to type into a browser on this machine: `localhost` is a secure page there, so the camera works."""
-    host, port = listening.getsockname()[:2]
-    if host in ("127.0.0.1", "0.0.0.0", "::", "::1"):
-        host = "localhost"
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        # Beside the log but no part of it: at every log level, somebody has to learn the token.
+        print(self._greeting, file=sys.stderr, flush=True)
 
 
 class Announcer:

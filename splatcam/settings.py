@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, Self, get_args, get_origin
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ENVIRONMENT_PREFIX = "SPLATCAM_"
+SWITCH = {True: "on", False: "off"}
+TOKEN = re.compile(r"[!-~]{12,}")  # what a header and an address can carry, and nobody guesses
 
 
 class SettingsError(ValueError):
@@ -32,6 +36,17 @@ class Settings(BaseSettings):
     allowed_origins: str = Field(
         "", description="pages of other sites that may open the websocket, as https://host[:port], comma-separated"
     )
+    token: str = Field(
+        "",
+        repr=False,
+        description="what visitors have to show, also on loopback; empty: one is made and printed, except on loopback",
+    )
+    auth: bool = Field(True, description="whether visitors are asked at all; --no-auth: whoever reaches it comes in")
+    https: Literal["off", "self-signed"] = Field(
+        "off", description="self-signed: with a certificate of our own, so that a phone's camera works in the LAN"
+    )
+    tls_certificate: str = Field("", description="https with this certificate chain, a PEM file")
+    tls_key: str = Field("", description="the key of --tls-certificate, a PEM file without a password")
     process_res: int = Field(
         504, ge=56, le=2016, description="long side of the model's grid in pixels, rounded to a multiple of 14"
     )
@@ -55,15 +70,31 @@ class Settings(BaseSettings):
     summary_every_s: float = Field(5.0, gt=0, le=3600, description="seconds between summary lines in the log")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="how much is logged")
 
+    @field_validator("token")
+    @classmethod
+    def _token_is_hard_to_guess(cls, token: str) -> str:
+        if token and not TOKEN.fullmatch(token):
+            raise ValueError("takes at least 12 letters, digits or signs, and no spaces")
+        return token
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Self:
+        if self.token and not self.auth:
+            raise ValueError("--token and --no-auth contradict each other")
+        if bool(self.tls_certificate) != bool(self.tls_key):
+            raise ValueError("--tls-certificate and --tls-key belong together")
+        if self.tls_certificate and self.https == "self-signed":
+            raise ValueError("--https self-signed makes a certificate: leave --tls-certificate and --tls-key out")
+        return self
+
 
 def add_arguments(parser: argparse._ActionsContainer, names: Sequence[str] | None = None) -> None:
     """One flag per setting. Flags that are not given stay absent, so that the environment can answer."""
     for name, field in Settings.model_fields.items():
         if names is not None and name not in names:
             continue
-        default = "off" if field.default is False else field.default
         options: dict[str, Any] = {
-            "help": f"{field.description} (default: {default!s})".replace("%", "%%"),
+            "help": f"{field.description} (default: {_default_of(field)})".replace("%", "%%"),
             "default": argparse.SUPPRESS,
         }
         if field.annotation is bool:
@@ -79,9 +110,9 @@ def settings_from(arguments: argparse.Namespace) -> Settings:
     try:
         return Settings(**given)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        name = str(first["loc"][0]) if first["loc"] else "settings"
-        raise SettingsError(f"--{name.replace('_', '-')}: {first['msg']}") from None
+        first = error.errors(include_url=False, include_input=False)[0]
+        flag = f"--{str(first['loc'][0]).replace('_', '-')}: " if first["loc"] else ""
+        raise SettingsError(flag + first["msg"].removeprefix("Value error, ")) from None
 
 
 def web_folder() -> Path:
@@ -95,8 +126,14 @@ def describe() -> str:
     """The Markdown table of docs/settings.md."""
     rows = ["| flag | environment | default | what |", "|---|---|---|---|"]
     for name, field in Settings.model_fields.items():
-        default = "off" if field.default is False else f"`{field.default}`" if field.default != "" else ""
+        default = _default_of(field)
+        if default and field.annotation is not bool:
+            default = f"`{default}`"
         rows.append(
             f"| `--{name.replace('_', '-')}` | `{ENVIRONMENT_PREFIX}{name.upper()}` | {default} | {field.description} |"
         )
     return "\n".join(rows) + "\n"
+
+
+def _default_of(field: FieldInfo) -> str:
+    return SWITCH[field.default] if field.annotation is bool else str(field.default)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from fastapi import HTTPException
 
-from splatcam.routes.page import CDN, page_router
+from splatcam.routes.page import CDN, page_router, script_hosts
 from splatcam.settings import web_folder
 
 
@@ -49,3 +49,10 @@ def test_every_address_of_the_import_map_is_a_package_that_is_served(bare_web: P
     imports = json.loads(page.split('<script type="importmap">')[1].split("</script>")[0])["imports"]
     for address in imports.values():
         assert package_file(bare_web)(address.removeprefix("./node_modules/") + "x").status_code == 307
+
+
+def test_the_policy_names_the_cdn_only_while_a_package_is_missing(bare_web: Path) -> None:
+    assert script_hosts(bare_web) == [f"{CDN}/"]
+    for package in json.loads((bare_web / "package.json").read_text())["dependencies"]:
+        (bare_web / "node_modules" / package).mkdir(parents=True)
+    assert script_hosts(bare_web) == []

@@ -81,6 +81,20 @@ def test_in_process_the_same_code_runs_without_a_server(
     assert report["machine"]["name"] in table and report["commit"] in table
 
 
+def test_a_server_that_wants_a_token_gets_it_from_a_flag_or_from_the_address(
+    tmp_path: Path, clip: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    token = "correct-horse-battery"
+    with running("--model", "synthetic", "--process-res", "70", "--token", token) as guarded:
+        guarded.wait_for_model("synthetic")
+        for flags in (["--url", guarded.ws_url, "--token", token], ["--url", f"{guarded.ws_url}?token={token}"]):
+            assert replayed(tmp_path, clip, *flags, "--frames", "2")["sent"] == 2
+        assert main([str(clip), "--url", guarded.ws_url + "?token=a-wrong-token"]) == 1
+    told = capsys.readouterr().err
+    assert "refuses with HTTP 403; does it want a token (--token)?" in told
+    assert "a-wrong-token" not in told
+
+
 @pytest.mark.parametrize(
     ("flags", "words"),
     [

@@ -43,3 +43,19 @@ def test_the_document_lists_every_setting() -> None:
 
 def test_the_pages_files_are_found() -> None:
     assert (web_folder() / "package.json").is_file()
+
+
+@pytest.mark.parametrize("token", ["short", "with a space in it", "with-ümlaut-in-it"])
+def test_a_token_that_is_easy_to_guess_or_fits_no_header_is_refused_and_not_repeated(token: str) -> None:
+    with pytest.raises(SettingsError, match="--token: takes at least 12") as refused:
+        settings("--token", token)
+    assert token not in str(refused.value)
+
+
+def test_settings_that_contradict_each_other_are_named_in_words() -> None:
+    with pytest.raises(SettingsError, match="^--token and --no-auth contradict each other$"):
+        settings("--token", "correct-horse-battery", "--no-auth")
+
+
+def test_settings_that_are_printed_do_not_tell_the_token() -> None:
+    assert "correct-horse" not in repr(settings("--token", "correct-horse-battery"))

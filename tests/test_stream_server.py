@@ -120,15 +120,6 @@ async def test_the_page_of_a_site_that_was_named_may(service: Service) -> None:
             pass
 
 
-@pytest.mark.parametrize(
-    ("host", "address"),
-    [("127.0.0.1", "http://localhost:"), ("0.0.0.0", "http://localhost:"), ("::1", "http://localhost:")],
-)
-def test_the_address_is_one_that_a_browser_opens_as_a_secure_page(host: str, address: str) -> None:
-    with stream_server.bind(host, 0) as listening:
-        assert stream_server.address_of(listening).startswith(address)
-
-
 async def test_a_bare_jpeg_is_answered_by_points(service: Service) -> None:
     async with connect(service) as connection:
         client = Socket(connection)

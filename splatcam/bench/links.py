@@ -85,11 +85,19 @@ class LocalTransport:
 
 
 @asynccontextmanager
-async def websocket_link(url: str) -> AsyncIterator[Link]:
+async def websocket_link(url: str, token: str = "") -> AsyncIterator[Link]:
+    address = url.partition("?")[0]  # what follows may be a token: it is told to nobody
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
-        connection = await websockets.connect(url, compression=None, max_size=None, max_queue=8, open_timeout=10)
+        connection = await websockets.connect(
+            url, additional_headers=headers, compression=None, max_size=None, max_queue=8, open_timeout=10
+        )
+    except websockets.InvalidStatus as error:
+        status = error.response.status_code
+        hint = "; does it want a token (--token)?" if status == 403 else ""
+        raise LinkFailed(f"{address} refuses with HTTP {status}{hint}") from None
     except (OSError, ValueError, TimeoutError, websockets.WebSocketException) as error:
-        raise LinkFailed(f"no server answers at {url}: {error}") from None
+        raise LinkFailed(f"no server answers at {address}: {error}") from None
     async with connection:
         yield WebsocketLink(connection)
 

@@ -18,7 +18,7 @@ class ServiceFailed(RuntimeError):
 
 
 class Service:
-    """A running `splatcam serve`: its address and, as it grows, its log."""
+    """A running `splatcam serve`: its address, the token that it made and, as it grows, its log."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
@@ -27,6 +27,7 @@ class Service:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         self.url = ""
+        self.token = ""
 
     def wait_for_model(self, name: str) -> None:
         self.wait_for(rf"^model {name} on ")
@@ -77,7 +78,8 @@ def running(*flags: str) -> Iterator[Service]:
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     service = Service(process)
     try:
-        service.url = service.wait_for(r"open (http://\S+)").group(1).replace("localhost", "127.0.0.1")
+        found = service.wait_for(r"open (https?://[^\s/?]+)(?:/\?token=(\S+))?")
+        service.url, service.token = found[1].replace("localhost", "127.0.0.1"), found[2] or ""
         yield service
     finally:
         service.stop()

@@ -190,7 +190,9 @@ async def _run(clip: Clip, given: argparse.Namespace, settings: Settings) -> Run
         loops=given.loops,
         progress=sys.stderr.isatty(),
     )
-    link: AbstractAsyncContextManager[Link] = websocket_link(given.url) if given.url else local_link(settings)
+    link: AbstractAsyncContextManager[Link] = (
+        websocket_link(given.url, settings.token) if given.url else local_link(settings)
+    )
     async with link as open_link:
         return await replay(clip, open_link, plan)
 
@@ -225,6 +227,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--url", help="of a running server, ws://HOST:PORT/ws; without it everything runs in this process"
     )
+    add_arguments(parser.add_argument_group("with --url"), ("token",))
     parser.add_argument("--format", choices=[str(f) for f in wire.Format], default=str(wire.Format.SPLATS16))
     parser.add_argument("--output", choices=["network", "pixel", "points"], help="default: what suits model and format")
     parser.add_argument("--stride", type=at_least(1), help="every n-th pixel of every n-th row")

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from fastapi import APIRouter, HTTPException
+from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import FileResponse, RedirectResponse, Response
+from starlette.datastructures import Headers
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
+
+from splatcam.routes.headers import PagePolicy
 
 CDN = "https://cdn.jsdelivr.net/npm"
 PAGES = ("/", "/viewer-gaussian.html", "/viewer.html")
@@ -19,21 +22,31 @@ MODULE_TYPES = {".js": "text/javascript", ".mjs": "text/javascript"}
 class WebFiles(StaticFiles):
     """web/ itself: revalidated on every load, so that a changed module is never half of an old page."""
 
+    def __init__(self, web: Path) -> None:
+        super().__init__(directory=web)
+        self._web = web
+        self._policy = PagePolicy()
+
     async def get_response(self, path: str, scope: Scope) -> Response:
         parts = path.replace("\\", "/").split("/")
         if any(part.startswith(".") and part != "." or part in HIDDEN for part in parts):
             raise HTTPException(404)
         response = await super().get_response(path, scope)
         response.headers["Cache-Control"] = "no-cache"
+        if path.endswith(".html"):
+            host = Headers(scope=scope).get("host", "")
+            response.headers.update(self._policy.headers(self._web / path, host, script_hosts(self._web)))
         return response
 
 
 def page_router(web: Path) -> APIRouter:
     router = APIRouter()
     versions = _package_versions(web)
+    policy = PagePolicy()
 
-    def page() -> FileResponse:
-        return FileResponse(web / "index.html", headers={"Cache-Control": "no-cache"})
+    def page(request: Request) -> FileResponse:
+        index, host = web / "index.html", request.headers.get("host", "")
+        return FileResponse(index, headers=policy.headers(index, host, script_hosts(web)))
 
     for path in PAGES:
         router.add_api_route(path, page, methods=["GET", "HEAD"], include_in_schema=False, name=path)
@@ -52,6 +65,12 @@ def page_router(web: Path) -> APIRouter:
         return FileResponse(file, media_type=MODULE_TYPES.get(file.suffix), headers={"Cache-Control": "max-age=3600"})
 
     return router
+
+
+def script_hosts(web: Path) -> list[str]:
+    """Where modules come from beside us: from the CDN, while a package is missing here."""
+    is_complete = all((web / "node_modules" / package).is_dir() for package in _package_versions(web))
+    return [] if is_complete else [f"{CDN}/"]
 
 
 def _file_below(root: Path, path: str) -> Path | None:

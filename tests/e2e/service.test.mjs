@@ -21,8 +21,8 @@ after(async () => {
   await server?.stop();
 });
 
-async function openCamera(parameters, path = "/") {
-  const page = await openPage(browser, `${server.url}${path}${parameters}`);
+async function openCamera(parameters, path = "/", inits = []) {
+  const page = await openPage(browser, `${server.url}${path}${parameters}`, { inits });
   await reached(page, "shown", 5, 60_000);
   return page;
 }
@@ -41,6 +41,50 @@ for (const format of ["splats16", "gaussian_ply", "pointcloud"]) {
     await finish(page);
   });
 }
+
+/** Runs in the page before anything else: window.violations is what the page's policy forbade. */
+function watchPolicy() {
+  window.violations = [];
+  document.addEventListener("securitypolicyviolation", (event) => {
+    window.violations.push(`${event.effectiveDirective}: ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`);
+  });
+}
+
+for (const format of ["splats16", "gaussian_ply"]) {
+  test(`${format}: the page does nothing that the service's policy forbids`, async () => {
+    const page = await openCamera(`?format=${format}`, "/", [watchPolicy]);
+    await reached(page, "shown", 10, 60_000);
+    const sent = await (await page.request.get(server.url)).headers();
+    assert.match(sent["content-security-policy"], /^default-src 'none'; script-src 'self' 'wasm-unsafe-eval' 'sha256-/);
+    assert.deepEqual(await page.evaluate(() => window.violations), []);
+    await finish(page);
+  });
+}
+
+test("what the policy forbids is seen by the test above", async () => {
+  const page = await openCamera("", "/", [watchPolicy]);
+  const forbid = () => {
+    const image = new Image();
+    image.src = "https://elsewhere.example/x.png";
+  };
+  await page.evaluate(forbid);
+  await page.waitForFunction(() => window.violations.length > 0, null, { polling: 50 });
+  assert.match(await page.evaluate(() => window.violations[0]), /^img-src: https:\/\/elsewhere\.example/);
+  await finish(page, (fault) => fault.includes("elsewhere.example"));
+});
+
+test("the link with the token leads to the page, which then streams without it in its address", async () => {
+  const token = "correct-horse-battery";
+  const guarded = await startServer("stream_server.py", ...FLAGS, "--token", token);
+  try {
+    const page = await openPage(browser, `${guarded.url}/?format=pointcloud&token=${token}`);
+    await reached(page, "shown", 2, 60_000);
+    assert.equal(page.url(), `${guarded.url}/?format=pointcloud`);
+    await finish(page);
+  } finally {
+    await guarded.stop();
+  }
+});
 
 test("the scene moves with the camera's picture", async () => {
   const page = await openCamera("");
