@@ -1,50 +1,33 @@
-// Wires the page together: parameters → connection, camera and screen → status line. No logic of its own.
-import { FrameGrabber } from "./source/capture.js";
+// Wires the page together: address → connection, source and screen → panel. No logic of its own.
+import { Choices } from "./choices.js";
+import { makeCommands } from "./commands.js";
 import { Connection } from "./connection.js";
 import { GRAPHICS, passesWithTheFrame } from "./errors.js";
-import { latencyMs, Meter, modelText, statusLine } from "./panel/hud.js";
+import { chipOf, modelText, statusText } from "./panel/chip.js";
+import { Hud, hudRows } from "./panel/hud.js";
+import { latencyMs, Meter } from "./panel/meter.js";
+import { Notices } from "./panel/notices.js";
+import { PagePanel } from "./panel/page.js";
+import { StallWatch } from "./panel/stall.js";
 import { readParameters, socketAddress } from "./parameters.js";
+import { FrameGrabber } from "./source/capture.js";
+import { filesOf, sortOut } from "./source/dropped.js";
+import { Sources } from "./source/sources.js";
+import { FileView } from "./view/file_view.js";
 import { PlyView } from "./view/ply_view.js";
 import { PointsView } from "./view/points_view.js";
 import { hasWebGL2, Stage } from "./view/scene.js";
 import { Screen } from "./view/screen.js";
-import { Sources } from "./source/sources.js";
 import { SplatView } from "./view/splat_view.js";
+import { canCompileWasm } from "./view/support.js";
 import { countOf } from "./wire.js";
 
 const DEFAULT_LONG_SIDE_PX = 504;
-const STATES = {
-  connecting: "connecting …",
-  open: "connected",
-  refused: "refused by the server",
-  waiting: "no connection",
-  closed: "no connection",
-};
 const LOOK_EVERY_MS = 250; // at the numbers and the clock
-const PASSING_MS = 8000; // of a sentence that is about no lasting state
 
 const element = (id) => document.getElementById(id);
 const now = () => performance.now();
 const wallClock = () => performance.timeOrigin + now(); // as captured_at_ms
-
-/** Sentences for people, one per subject; the page shows those that stand. */
-class Notices {
-  #sentences = new Map();
-
-  say(subject, sentence) {
-    if (sentence === "") this.#sentences.delete(subject);
-    else this.#sentences.set(subject, sentence);
-    const text = [...this.#sentences.values()].join("\n");
-    if (element("message").textContent !== text) element("message").textContent = text;
-    element("message").hidden = text === "";
-  }
-
-  /** Says it for some seconds, or until something else is said of the subject. */
-  mention(subject, sentence) {
-    this.say(subject, sentence);
-    setTimeout(() => this.#sentences.get(subject) === sentence && this.say(subject, ""), PASSING_MS);
-  }
-}
 
 function makeViews(stage, notices) {
   const onUnreadable = (text) => notices.say("graphics", `${GRAPHICS.unreadable}: ${text}`);
@@ -52,43 +35,50 @@ function makeViews(stage, notices) {
     splats16: { view: new SplatView(stage), renderer: "spark" },
     gaussian_ply: { view: new PlyView(stage, onUnreadable), renderer: "spark" },
     pointcloud: { view: new PointsView(stage), renderer: "three" },
+    file: { view: new FileView(stage), renderer: "spark" },
   };
 }
 
 class App {
-  frozen = false; // results are taken and acknowledged, the picture stays
   shown = 0; // results that were on the screen
   lastResult = null;
   status = null;
+  hasResult = false; // on this connection
   visibleSince = document.hidden ? Infinity : 0; // ms on the wall clock
 
   constructor(parameters) {
     this.parameters = parameters;
-    this.notices = new Notices();
+    this.choices = new Choices(location.search);
+    this.notices = new Notices(element("message"));
     this.meter = new Meter();
-    this.stage = new Stage(element("view"), (error) => this.#onDrawingFailed(error));
+    this.stall = new StallWatch();
+    this.hud = new Hud(element("numbers"), element("stages"));
+    this.stage = new Stage(element("view"), (error) => this.#onDrawingFailed(error), {
+      prefersReducedMotion: matchMedia("(prefers-reduced-motion: reduce)").matches,
+    });
+    this.stage.onRender(() => this.meter.drawn(now()));
     this.screen = new Screen(this.stage, makeViews(this.stage, this.notices), {
       shown: (frame) => this.#onShown(frame),
       neverDrawn: () => this.notices.say("graphics", GRAPHICS.neverDrawn),
     });
+    if (!canCompileWasm()) this.notices.say("wasm", GRAPHICS.noWasm);
     this.connection = this.#connect();
+    this.grabber = this.#grabFrames();
+    if (parameters.wantsSource) this.sources = this.#makeSources();
+    this.panel = this.#makePanel();
     this.#watchPage();
-    if (parameters.wantsSource) {
-      this.sources = this.#makeSources();
-      this.#offerSources();
-      this.#grabFrames();
-    }
     if (parameters.wantsCamera) this.sources.startCamera();
   }
 
   #connect() {
-    const { formats, watch, wishes } = this.parameters;
+    const { formats, watch } = this.parameters;
     const connection = new Connection({
       createSocket: () => new WebSocket(socketAddress(document.baseURI)),
       now,
       schedule: (callback, ms) => setTimeout(callback, ms),
+      random: Math.random,
       greeting: { formats, watch, client: "splatcam page" },
-      wishes,
+      wishes: (model) => this.choices.wishes(model),
       on: {
         state: (state, sentence) => this.#onState(state, sentence),
         asked: () => this.notices.say("server", ""),
@@ -98,8 +88,76 @@ class App {
         error: (sentence, code) => this.notices.say(passesWithTheFrame(code) ? "frame" : "server", sentence),
       },
     });
+    this.choices.onChange(({ field }) => field !== undefined && connection.ask());
     connection.open();
     return connection;
+  }
+
+  #longSide() {
+    return this.connection.welcome?.limits.frame_long_side_px ?? DEFAULT_LONG_SIDE_PX;
+  }
+
+  #grabFrames() {
+    const grabber = new FrameGrabber(element("camera"), document.createElement("canvas"), {
+      longSide: () => this.#longSide(),
+      isMirrored: () => this.choices.get("mirror"),
+      wantsFrame: () => this.connection.takesFrames,
+      onFrame: (capturedAt, jpeg) => this.connection.sendFrame(performance.timeOrigin + capturedAt, jpeg),
+    });
+    grabber.start();
+    return grabber;
+  }
+
+  #makeSources() {
+    return new Sources({
+      video: element("camera"),
+      mediaDevices: navigator.mediaDevices,
+      longSide: () => this.#longSide(),
+      on: {
+        changed: () => this.#onSourceChanged(),
+        failed: (sentence) => this.#onSourceFailed(sentence),
+        camerasChanged: () => this.panel?.listCameras(),
+      },
+    });
+  }
+
+  #makePanel() {
+    const { stage, screen, sources, choices, notices } = this;
+    const panel = new PagePanel(document, {
+      stage, screen, sources, choices, notices,
+      onFiles: (files) => this.#open(files),
+      makeCommands: (page) => makeCommands({ stage, screen, sources, choices, notices }, page),
+      onChanged: () => this.#look(),
+    });
+    document.addEventListener("dragover", (event) => event.preventDefault());
+    document.addEventListener("drop", async (event) => {
+      event.preventDefault();
+      this.#open(await filesOf(event.dataTransfer));
+    });
+    return panel;
+  }
+
+  /** Files that somebody chose or dropped. */
+  async #open(files) {
+    const { kind, file, files: pictures, sentence } = sortOut(files);
+    if (kind === "unknown") this.notices.mention("source", sentence);
+    else if (kind === "splats") await this.#showFile(file);
+    else if (this.sources === undefined) this.notices.mention("source", GRAPHICS.watching);
+    else {
+      this.screen.backToLive();
+      await this.sources.startFiles(kind === "video" ? [file] : pictures);
+    }
+  }
+
+  async #showFile(file) {
+    try {
+      await this.screen.showFile(file);
+      this.notices.say("file", "");
+    } catch (error) {
+      this.notices.mention("file", error.message);
+    }
+    this.panel.showFile(this.screen.isShowingFile ? file.name : null);
+    this.#look();
   }
 
   #watchPage() {
@@ -108,63 +166,20 @@ class App {
     document.addEventListener("visibilitychange", () => {
       this.visibleSince = document.hidden ? Infinity : wallClock();
     });
-    setInterval(() => {
-      this.screen.lookAtClock(now(), !document.hidden);
-      this.#writeStatusLine();
-    }, LOOK_EVERY_MS);
-  }
-
-  #makeSources() {
-    return new Sources({
-      video: element("camera"),
-      makeVideo: () => document.createElement("video"),
-      mediaDevices: navigator.mediaDevices,
-      on: { changed: () => this.#onSourceChanged(), failed: (sentence) => this.#onSourceFailed(sentence) },
-    });
-  }
-
-  #offerSources() {
-    element("sources").hidden = false;
-    element("start-camera").addEventListener("click", () => this.sources.startCamera());
-    element("video-file").addEventListener("change", ({ target }) => {
-      this.#openFirst(target.files);
-      target.value = ""; // or the same file could not be chosen again
-    });
-    document.addEventListener("dragover", (event) => event.preventDefault());
-    document.addEventListener("drop", (event) => {
-      event.preventDefault();
-      this.#openFirst(event.dataTransfer.files);
-    });
-  }
-
-  #openFirst(files) {
-    if (files.length > 0) this.sources.startFile(files[0]);
-  }
-
-  #grabFrames() {
-    const grabber = new FrameGrabber(element("camera"), document.createElement("canvas"), {
-      longSide: () => this.connection.welcome?.limits.frame_long_side_px ?? DEFAULT_LONG_SIDE_PX,
-      wantsFrame: () => this.connection.takesFrames,
-      onFrame: (capturedAt, jpeg) => this.connection.sendFrame(performance.timeOrigin + capturedAt, jpeg),
-    });
-    grabber.start();
+    setInterval(() => this.#look(), LOOK_EVERY_MS);
+    this.#look();
   }
 
   #onSourceChanged() {
     this.notices.say("source", "");
-    this.#showSource();
+    this.panel.sourceChanged();
   }
 
   /** Where another source goes on playing, the sentence is no state of the page. */
   #onSourceFailed(sentence) {
     if (this.sources.isPlaying) this.notices.mention("source", sentence);
     else this.notices.say("source", sentence);
-    this.#showSource();
-  }
-
-  #showSource() {
-    element("start-camera").hidden = this.sources.isCamera;
-    element("camera").hidden = !this.sources.isPlaying;
+    this.panel.sourceChanged();
   }
 
   #onDrawingFailed(error) {
@@ -174,26 +189,35 @@ class App {
 
   #onState(state, sentence) {
     if (sentence !== "") this.notices.say("connection", sentence);
-    if (state !== "waiting" && state !== "closed") return;
+    if (state === "waiting" || state === "closed") this.#forgetConnection();
+    if (this.panel !== undefined) this.#look();
+  }
+
+  #forgetConnection() {
     this.status = null;
-    for (const subject of ["server", "engine", "frame"]) this.notices.say(subject, ""); // of the connection that was
+    this.hasResult = false;
+    for (const subject of ["server", "engine", "frame", "stall"]) this.notices.say(subject, "");
   }
 
   #onWelcome({ model }) {
     this.notices.say("connection", "");
     element("model").textContent = modelText(model);
+    element("demonstration").hidden = !model.demonstration;
+    this.sources?.followModel();
   }
 
   #onStatus(status) {
     this.status = status;
     this.notices.say("engine", status.state === "failed" ? status.message : "");
+    this.#look();
   }
 
   #onResult(result, bytes) {
-    this.meter.received(now(), bytes);
+    this.meter.received(now(), bytes, result.timings_ms);
     this.lastResult = result;
+    this.hasResult = true;
     this.notices.say("frame", "");
-    if (!this.frozen) this.screen.show(result);
+    this.screen.show(result);
   }
 
   /** Of somebody else's camera the time of capture is on a clock that is not ours. */
@@ -206,14 +230,29 @@ class App {
     this.connection.sendShown(frame.frame_id, latency);
   }
 
-  #writeStatusLine() {
-    const last = this.lastResult;
-    element("status").textContent = statusLine({
-      state: STATES[this.connection.state],
-      status: this.status,
-      numbers: this.meter.read(now()),
-      last: last === null ? null : { type: last.type, count: countOf(last) },
+  /** Every now and then: the clock, the chip and the numbers. */
+  #look() {
+    this.screen.lookAtClock(now(), !document.hidden);
+    const { counts, state: connection } = this.connection;
+    const isWatching = !this.parameters.wantsSource;
+    const hasSource = isWatching || this.sources.isPlaying;
+    const isServed = this.status === null || this.status.state !== "failed";
+    const { isStalled, sentence } = this.stall.look(now(), {
+      expects: connection === "open" && hasSource && isServed && !document.hidden,
+      isWatching, framesSeen: this.grabber.framesSeen, received: counts.received,
     });
+    this.notices.say("stall", sentence);
+    const { status, hasResult, lastResult } = this;
+    const { frozen: isFrozen, isShowingFile } = this.screen;
+    this.panel.showState(
+      chipOf({ connection, status, isStalled, isFrozen, isShowingFile, hasSource, hasResult }), statusText(status),
+    );
+    if (lastResult === null) return;
+    const last = { type: lastResult.type, count: countOf(lastResult) };
+    const numbers = this.meter.read(now());
+    this.panel.hasNumbers();
+    const skipped = Math.max(0, this.grabber.framesSeen - counts.sent);
+    this.hud.write(hudRows({ numbers, counts, skipped, last }), numbers.stagesMs);
   }
 }
 
@@ -221,7 +260,7 @@ class App {
  * window.splatcam: a handle for debugging and for the tests.
  *   counts      what came and went so far: sent, dropped, received, errors, connects, shown, rendered
  *   lastResult  the newest result, as decoded
- *   connection, stage (renderer, spark, scene, camera, controls, onRender)
+ *   connection, stage (renderer, spark, scene, camera, controls, onRender), screen, choices
  *   freeze(on)  keep the picture that is on the screen
  */
 function handle(app) {
@@ -234,11 +273,13 @@ function handle(app) {
     },
     connection: app.connection,
     stage: app.stage,
+    screen: app.screen,
+    choices: app.choices,
     freeze: (on) => {
-      app.frozen = on;
+      app.screen.frozen = on;
     },
   };
 }
 
 if (hasWebGL2()) window.splatcam = handle(new App(readParameters(location.search)));
-else new Notices().say("graphics", GRAPHICS.noWebGL2);
+else new Notices(element("message")).say("graphics", GRAPHICS.noWebGL2);

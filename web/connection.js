@@ -7,21 +7,23 @@ export const WINDOW = 3; // frames sent and not yet answered
 export const FORGOTTEN_AFTER_MS = 5000; // a frame that has no answer by then is lost and holds no place in the window
 export const PING_EVERY_MS = 5000;
 export const PINGS_UNANSWERED = 3; // counted, not timed: the timers of a hidden page come a minute apart
-const FIRST_RETRY_MS = 500;
-const LAST_RETRY_MS = 8000;
+const FIRST_RETRY_MS = 1000;
+const LAST_RETRY_MS = 16_000;
 const FULL_RETRY_MS = 5000;
-const COME_BACK_NOW = [1001, 1012];
 const NOT_ALLOWED = 1008;
 const FULL = 1013;
 const LOST = 1006;
 const REFUSES_HELLO = ["unsupported_protocol", "unsupported_format"]; // no use in asking again
 
-/** Milliseconds to wait before attempt `attempt` (0: the first after a session), null where trying is pointless. */
-export function retryDelayMs(closeCode, attempt) {
+/**
+ * Milliseconds to wait before attempt `attempt` (0: the first after a session), null where trying is pointless. Full
+ * jitter, of `random` in [0, 1): pages that lost the same server do not come back in the same moment.
+ */
+export function retryDelayMs(closeCode, attempt, random) {
   if (closeCode === NOT_ALLOWED) return null;
-  if (COME_BACK_NOW.includes(closeCode) && attempt === 0) return 0;
-  const delay = Math.min(FIRST_RETRY_MS * 2 ** attempt, LAST_RETRY_MS);
-  return closeCode === FULL ? Math.max(delay, FULL_RETRY_MS) : delay;
+  const ceiling = Math.min(FIRST_RETRY_MS * 2 ** attempt, LAST_RETRY_MS);
+  const floor = closeCode === FULL ? FULL_RETRY_MS : 0;
+  return floor + random * ceiling;
 }
 
 export class Connection {
@@ -35,12 +37,13 @@ export class Connection {
   #inFlight = new Map(); // frame_id → when it was sent, ms
   #nextFrameId = 0;
   #attempt = 0;
+  #isGreeted = false; // this socket said hello
   #whyLeft = null; // a sentence, where it was this side that closed the socket
   #unanswered = 0; // pings since the server was last heard
 
   /**
-   * createSocket() → a new WebSocket; now() → milliseconds; schedule(callback, ms), as setTimeout;
-   * greeting: fields of `hello`; wishes: fields of `settings`, or null;
+   * createSocket() → a new WebSocket; now() → milliseconds; schedule(callback, ms), as setTimeout; random() → [0, 1);
+   * greeting: fields of `hello`; wishes(model): fields of `settings` or null, model: of `welcome` or undefined;
    * on: {state(state, sentence), asked(): the wishes went out, welcome(message), status(message),
    *      result(message, bytes), error(sentence, code)}.
    */
@@ -87,16 +90,23 @@ export class Connection {
     if (this.state === "open") this.#socket.send(shown(frameId, latencyMs));
   }
 
+  /** The wishes changed. Where no socket is open they go out with the next one's hello. */
+  ask() {
+    if (this.#isGreeted) this.#ask();
+  }
+
   #greet(socket) {
     socket.send(hello(this.#options.greeting));
+    this.#isGreeted = true;
     this.#ask();
     this.#unanswered = 0;
     this.#options.schedule(() => this.#beat(socket), PING_EVERY_MS);
   }
 
   #ask() {
-    if (this.#options.wishes === null) return;
-    this.#socket.send(settings(this.#options.wishes));
+    const wishes = this.#options.wishes(this.welcome?.model);
+    if (wishes === null) return;
+    this.#socket.send(settings(wishes));
     this.#options.on.asked();
   }
 
@@ -195,8 +205,9 @@ export class Connection {
 
   #closed(code) {
     this.#socket = null;
+    this.#isGreeted = false;
     this.#inFlight.clear();
-    const delay = retryDelayMs(code, this.#attempt);
+    const delay = retryDelayMs(code, this.#attempt, this.#options.random());
     this.#attempt += 1;
     this.#setState(delay === null ? "closed" : "waiting", this.#whyLeft ?? closedSentence(code, delay));
     this.#whyLeft = null;

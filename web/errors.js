@@ -10,8 +10,9 @@ const CAMERA = {
   AbortError: "The camera stopped while it was starting. Press “Start camera” to try again.",
   OverconstrainedError: "The camera offers no picture that fits. Try another camera.",
   InsecureOrigin:
-    "Browsers give the camera to secure pages only: open this page through https, at http://localhost, " +
-    "or through an SSH tunnel.",
+    "Browsers give the camera to secure pages only. Open this page through https (the server does that with " +
+    "--https self-signed), at http://localhost on the server's own machine, or through a tunnel: " +
+    "ssh -L 8000:localhost:8000 the-server, then http://localhost:8000.",
   NotPlayed: "The browser did not start the camera's picture. Press “Start camera”.",
   Ended: "The camera was disconnected. Press “Start camera” to try again.",
 };
@@ -25,9 +26,26 @@ export function videoFileSentence(name) {
   return `This browser cannot play “${name}”. Try an MP4 (H.264) or a WebM file.`;
 }
 
+/** names: of the pictures, of which none could be read. */
+export function picturesSentence(names) {
+  const which = names.length === 1 ? `cannot read “${names[0]}”` : `can read none of the ${names.length} pictures`;
+  return `This browser ${which}. Try JPEG, PNG or WebP.`;
+}
+
+/** names: of what was chosen or dropped, of which the page knows nothing by its kind. */
+export function unknownFilesSentence(names) {
+  if (names.length === 0) return "There is no file in it.";
+  const which = names.length === 1 ? `cannot open “${names[0]}”` : `can open none of the ${names.length} files`;
+  return `This page ${which}. Try a video, photos, or a .ply, .spz, .splat, .ksplat or .sog file.`;
+}
+
 export const GRAPHICS = {
   noWebGL2:
     "This browser offers no WebGL 2, which drawing splats needs. Turn on hardware acceleration or try another browser.",
+  noWasm:
+    "This browser, or a content security policy on the way, forbids WebAssembly, which sorting splats needs. " +
+    "Points work without it: add ?output=points to the address.",
+  watching: "This page watches another camera: open it without ?watch to show a source of its own.",
   contextLost: "The graphics card took the picture away. If it does not come back, reload the page.",
   drawingFailed: "A picture could not be drawn",
   neverDrawn:

@@ -1,13 +1,12 @@
-// The page's address → what the viewer wants and where the server is. Pure.
+// The page's address → what this page is: whose camera, in which format, where the server is. Pure.
 import { FORMATS } from "./wire.js";
 
-/** ?format=splats16|gaussian_ply|pointcloud, ?output=network|pixel|points, ?watch=SESSION|newest, ?source=none. */
+/** ?format=splats16|gaussian_ply|pointcloud, ?watch=SESSION|newest, ?source=none. choices.js reads the rest. */
 export function readParameters(search) {
   const given = new URLSearchParams(search);
   const watch = given.get("watch") ?? undefined;
   return {
     formats: given.has("format") ? [given.get("format")] : FORMATS,
-    wishes: given.has("output") ? { output: given.get("output") } : null,
     watch,
     wantsSource: watch === undefined,
     wantsCamera: watch === undefined && given.get("source") !== "none",

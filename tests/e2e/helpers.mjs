@@ -92,7 +92,7 @@ export function launch(...flags) {
  * catch or wrote to its console.
  */
 export async function openPage(browser, url, { inits = [], viewport = VIEW } = {}) {
-  const context = await browser.newContext({ viewport });
+  const context = await browser.newContext({ viewport, colorScheme: "dark" });
   const page = await context.newPage();
   page.faults = [];
   page.on("pageerror", (error) => page.faults.push(error.stack || String(error)));
@@ -141,6 +141,13 @@ export function makeClips() {
   const { status, stderr } = spawnSync(PYTHON, program, { cwd: ROOT, encoding: "utf8" });
   if (status !== 0) throw new Error(stderr);
   return { ...clips, remove: () => rmSync(folder, { recursive: true }) };
+}
+
+/** Writes the synthetic model's scene as a clip for the fake camera; returns its path. */
+export function makeSceneClip(path) {
+  const { status, stderr } = spawnSync(PYTHON, ["-m", "tests.e2e.make_scene_clip", path], { cwd: ROOT, encoding: "utf8" });
+  if (status !== 0) throw new Error(stderr);
+  return path;
 }
 
 /** Every page has it: gl.readPixels, which would read nothing while Spark's own read-back has its buffer bound. */

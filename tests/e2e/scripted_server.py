@@ -3,7 +3,9 @@
 A page with a camera gets its own pictures back, one splat a pixel. A page that watches gets the script that `watch`
 names, STORY.FORMAT.COUNT.PACE: COUNT results of that story, each sent when the page has acknowledged (`ack`) or drawn
 (`shown`) the one before. `error.CODE` is refused with that code; `error.CODE.welcome` is welcomed all the same.
-Every page can also be had under a policy that forbids WebAssembly (/no-wasm.html).
+`close.CODE` is shown the door, `status.STATE` is told what the engine does, `garbage` gets what is no message,
+`silence` a welcome and nothing else.
+Every page can also be had under a policy that forbids WebAssembly (/no-wasm.html) or workers (/no-workers.html).
 """
 
 from __future__ import annotations
@@ -34,7 +36,14 @@ GRID = (30, 40)  # height, width
 MAX_MESSAGE_BYTES = 1 << 20
 GREEN, MAGENTA, GREY = (20, 200, 40), (220, 30, 200), (90, 90, 90)
 FORMATS = tuple(wire.Format)
-NO_WASM = "script-src 'self' 'unsafe-inline'; worker-src blob:"
+POLICIES = {
+    "/no-wasm.html": "script-src 'self' 'unsafe-inline'; worker-src blob:",
+    "/no-workers.html": "script-src 'self' 'unsafe-inline' 'wasm-unsafe-eval'; worker-src 'none'",
+}
+STATUSES = {
+    "loading": wire.Status(state="loading", message="Loading the model.", progress=0.42),
+    "failed": wire.Status(state="failed", message="The model could not be loaded: no memory left."),
+}
 
 
 def plain(color: tuple[int, int, int], rows: int = GRID[0]) -> Array:
@@ -62,13 +71,12 @@ def story_of(name: str) -> Iterator[Array]:
     }[name]()
 
 
-def results_of(script: str) -> tuple[Iterator[Any], str]:
-    """STORY.FORMAT.COUNT.PACE → results, pace. Format `mixed` takes each in turn."""
-    story, format, count, pace = script.split(".")
+def results_of(story: str, format: str, count: str) -> Iterator[Any]:
+    """COUNT results of the story. Format `mixed` takes each in turn."""
     formats = cycle(FORMATS if format == "mixed" else [wire.Format(format)])
     pictures = zip(range(int(count)), story_of(story), formats, strict=False)
     results = (result_of(rgb, kind, frame_id) for frame_id, rgb, kind in pictures)
-    return (map(spoil, results) if story == "broken" else results), pace
+    return map(spoil, results) if story == "broken" else results
 
 
 def spoil(result: Any) -> Any:
@@ -100,17 +108,28 @@ async def live(websocket: WebSocket) -> None:
         if hello.watch is None:
             await send(websocket, WELCOME)
             await echo(websocket, wire.Format(hello.formats[0]))
-        elif hello.watch.startswith("error."):
-            _, code, *then = hello.watch.split(".")
-            await send(websocket, wire.Error(code=wire.ErrorCode(code), message="the scripted server says so"))
-            if then == ["welcome"]:
-                await send(websocket, WELCOME)
-            await listen(websocket)
         else:
-            await send(websocket, WELCOME)
-            await play(websocket, hello.watch)
+            await tell(websocket, *hello.watch.split("."))
     except WebSocketDisconnect:
         return
+
+
+async def tell(websocket: WebSocket, name: str, *rest: str) -> None:
+    """The scripts by name; any other name is a story."""
+    if name == "error":
+        await send(websocket, wire.Error(code=wire.ErrorCode(rest[0]), message="the scripted server says so"))
+    elif name == "close":
+        await websocket.close(int(rest[0]))
+        return
+    if name != "error" or rest[1:] == ("welcome",):
+        await send(websocket, WELCOME)
+    if name == "status":
+        await send(websocket, STATUSES[rest[0]])
+    elif name == "garbage":
+        await websocket.send_bytes(b"no msgpack map")
+    elif name not in ("error", "silence"):
+        await play(websocket, name, *rest)
+    await listen(websocket)
 
 
 async def echo(websocket: WebSocket, format: wire.Format) -> None:
@@ -121,13 +140,11 @@ async def echo(websocket: WebSocket, format: wire.Format) -> None:
             await send(websocket, result_of(frame.rgb, format, message.frame_id, message.captured_at_ms))
 
 
-async def play(websocket: WebSocket, script: str) -> None:
-    results, pace = results_of(script)
-    for result in results:
+async def play(websocket: WebSocket, story: str, format: str, count: str, pace: str) -> None:
+    for result in results_of(story, format, count):
         await send(websocket, result)
         while (message := await receive(websocket)).type != pace or message.frame_id != result.frame_id:
             pass
-    await listen(websocket)
 
 
 async def listen(websocket: WebSocket) -> None:
@@ -149,7 +166,8 @@ async def send(websocket: WebSocket, message: Any) -> None:
 
 
 async def page(request: Request) -> FileResponse:
-    headers = {"Content-Security-Policy": NO_WASM} if request.url.path == "/no-wasm.html" else {}
+    policy = POLICIES.get(request.url.path)
+    headers = {} if policy is None else {"Content-Security-Policy": policy}
     return FileResponse(WEB / "index.html", headers=headers)
 
 
@@ -157,7 +175,7 @@ APP = Starlette(
     routes=[
         WebSocketRoute("/ws", live),
         Route("/", page),
-        Route("/no-wasm.html", page),
+        *(Route(path, page) for path in POLICIES),
         Mount("/", StaticFiles(directory=WEB)),
     ]
 )

@@ -1,7 +1,7 @@
 // What the page says when something is missing: a camera, a secure origin, a graphics card, WebAssembly, the server.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { finish, launch, openPage, reached, says, startScriptedServer } from "./helpers.mjs";
+import { FAKE_CAMERA, finish, launch, openPage, reached, says, startScriptedServer } from "./helpers.mjs";
 
 const NO_CAMERA = ["--use-fake-device-for-media-stream=device-count=0", "--use-fake-ui-for-media-stream"];
 
@@ -23,8 +23,11 @@ async function withBrowser(flags, body) {
   }
 }
 
-const buttonIsThere = (page) => page.locator("#start-camera").waitFor({ state: "visible" });
-const filePickerIsThere = (page) => page.getByLabel("Open video file").waitFor({ state: "attached" });
+const buttonIsThere = (page) => page.getByRole("button", { name: "Start camera" }).waitFor();
+const filePickerIsThere = (page) => page.locator("#start").getByRole("button", { name: "Open files" }).waitFor();
+const chipSays = (page, text) => page.locator("#status", { hasText: text }).waitFor();
+const openScript = (browser, script) => openPage(browser, `${server.url}/?watch=${script}`);
+const WHAT_THE_BROWSER_LOGS = (fault) => fault.includes("WebSocket connection");
 
 test("a refused camera: the page says how to allow it, and offers the button and a file", () =>
   withBrowser(["--use-fake-device-for-media-stream"], async (browser) => {
@@ -40,10 +43,10 @@ test("a camera that is allowed later starts at the button", () =>
     const page = await openPage(browser, server.url);
     await says(page, "not allowed to use the camera");
     await page.context().grantPermissions(["camera"]);
-    await page.click("#start-camera");
+    await page.getByRole("button", { name: "Start camera" }).click();
     await reached(page, "shown", 1);
     assert.equal(await page.isHidden("#message"), true);
-    assert.equal(await page.isHidden("#start-camera"), true);
+    assert.equal(await page.isHidden("#start"), true);
     await finish(page);
   }));
 
@@ -70,11 +73,88 @@ test("no WebGL 2: the page says so instead of showing nothing", () =>
     await finish(page);
   }));
 
-test("WebAssembly forbidden: after ten seconds without a picture the page says why that may be", () =>
+test("WebAssembly forbidden: the page says so at once, and what works without it", () =>
   withBrowser([], async (browser) => {
     const page = await openPage(browser, `${server.url}/no-wasm.html?watch=marker.splats16.1.shown`);
-    await says(page, "none has been drawn");
+    await says(page, "forbids WebAssembly");
     await finish(page, (fault) => fault.startsWith("CompileError: WebAssembly"));
+  }));
+
+test("workers forbidden: Spark never gets ready, and after ten seconds the page says why that may be", () =>
+  withBrowser([], async (browser) => {
+    const page = await openPage(browser, `${server.url}/no-workers.html?watch=marker.splats16.1.shown`);
+    await says(page, "none has been drawn");
+    await finish(page, () => true); // the browser's own words for what the policy forbids differ
+  }));
+
+test("a camera that another program holds: the page says so", () =>
+  withBrowser(NO_CAMERA, async (browser) => {
+    const isBusy = () => {
+      navigator.mediaDevices.getUserMedia = async () => {
+        throw new DOMException("Could not start video source", "NotReadableError");
+      };
+    };
+    const page = await openPage(browser, server.url, { inits: [isBusy] });
+    await says(page, "The camera is busy");
+    await finish(page);
+  }));
+
+test("a full server: the page says so and comes back", () =>
+  withBrowser([], async (browser) => {
+    const page = await openScript(browser, "close.1013");
+    await says(page, "The server is full. Trying again.");
+    await chipSays(page, "Reconnecting");
+    await finish(page, WHAT_THE_BROWSER_LOGS);
+  }));
+
+test("a server that does not allow the page: it says so and stays away", () =>
+  withBrowser([], async (browser) => {
+    const page = await openScript(browser, "close.1008");
+    await says(page, "does not allow this connection");
+    await chipSays(page, "Disconnected");
+    await finish(page, WHAT_THE_BROWSER_LOGS);
+  }));
+
+test("a model that loads says how far it is", () =>
+  withBrowser([], async (browser) => {
+    const page = await openScript(browser, "status.loading");
+    await page.locator("#engine", { hasText: "Loading the model. 42 %" }).waitFor();
+    await finish(page);
+  }));
+
+test("a model that failed says why", () =>
+  withBrowser([], async (browser) => {
+    const page = await openScript(browser, "status.failed");
+    await says(page, "could not be loaded: no memory left");
+    await chipSays(page, "The model failed");
+    await finish(page);
+  }));
+
+test("a message that is none is told, and the session goes on", () =>
+  withBrowser([], async (browser) => {
+    const page = await openScript(browser, "garbage");
+    await says(page, "cannot read");
+    assert.equal(await page.evaluate(() => window.splatcam.connection.state), "open");
+    await finish(page);
+  }));
+
+test("a camera that sends nothing for five seconds: stalled, and then a sentence", () =>
+  withBrowser([], async (browser) => {
+    const page = await openScript(browser, "silence");
+    await chipSays(page, "Stalled");
+    await says(page, "No frame has come for 5 seconds");
+    await finish(page);
+  }));
+
+test("the person's own camera that brings no pictures: the page says that it is the source", () =>
+  withBrowser(FAKE_CAMERA, async (browser) => {
+    const page = await openPage(browser, server.url);
+    await reached(page, "shown", 1);
+    await page.evaluate(() => document.getElementById("camera").pause());
+    await says(page, "The source has brought no picture for 5 seconds");
+    await page.evaluate(() => document.getElementById("camera").play());
+    await page.locator("#message").waitFor({ state: "hidden" });
+    await finish(page);
   }));
 
 test("an error of the server is told in the page's words", () =>
@@ -87,8 +167,9 @@ test("an error of the server is told in the page's words", () =>
 test("without a source the page connects, asks for no camera and waits", () =>
   withBrowser([], async (browser) => {
     const page = await openPage(browser, `${server.url}/?source=none`);
-    await page.locator("#model", { hasText: "Scripted (demonstration depth) · Apache-2.0" }).waitFor();
-    await page.locator("#status", { hasText: "connected" }).waitFor();
+    await page.locator("#model", { hasText: "Scripted · Apache-2.0" }).waitFor();
+    await page.locator("#demonstration").waitFor();
+    await chipSays(page, "Connected");
     assert.equal(await page.isHidden("#message"), true);
     await filePickerIsThere(page);
     await finish(page);
@@ -97,7 +178,6 @@ test("without a source the page connects, asks for no camera and waits", () =>
 test("an error of the server is still told after the welcome that follows it", () =>
   withBrowser([], async (browser) => {
     const page = await openPage(browser, `${server.url}/?watch=error.no_gaussian_head.welcome`);
-    await page.locator("#status", { hasText: "connected" }).waitFor();
     await page.locator("#model", { hasText: "Scripted" }).waitFor();
     await says(page, "predicts no Gaussians of its own");
     await finish(page);
@@ -107,7 +187,7 @@ test("formats that the server refuses: the page says so instead of connecting fo
   withBrowser([], async (browser) => {
     const page = await openPage(browser, `${server.url}/?watch=error.unsupported_format`);
     await says(page, "cannot send what was asked for in this format: the scripted server says so");
-    await page.locator("#status", { hasText: "refused by the server" }).waitFor();
+    await chipSays(page, "Refused by the server");
     await finish(page);
   }));
 

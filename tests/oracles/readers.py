@@ -30,6 +30,14 @@ def splat_transform_columns(ply: bytes, folder: Path) -> dict[str, np.ndarray]:
     return dict(zip(names, np.array(rows, np.float64).T, strict=True))
 
 
+def page_ply(message: bytes, folder: Path) -> bytes:
+    """A result message → what the page saves of it as PLY."""
+    source, target = folder / "result.msgpack", folder / "page.ply"
+    source.write_bytes(message)
+    _node(TESTS / "oracles" / "page_ply.mjs", source, target)
+    return target.read_bytes()
+
+
 def _node(*arguments: Path | str) -> None:
     done = subprocess.run(["node", *map(str, arguments)], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

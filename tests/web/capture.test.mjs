@@ -1,21 +1,7 @@
-// web/source/capture.js: sizes, times, and one JPEG at a time, with a fake video and canvas.
+// web/source/capture.js: times, and one JPEG at a time, with a fake video and canvas.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { captureTime, fitToLongSide, FrameGrabber } from "../../web/source/capture.js";
-
-test("a frame is made as large as the model wants, in the proportions of the camera", () => {
-  assert.deepEqual(fitToLongSide(1280, 720, 504), { width: 504, height: 284 });
-  assert.deepEqual(fitToLongSide(720, 1280, 504), { width: 284, height: 504 });
-  assert.deepEqual(fitToLongSide(640, 480, 504), { width: 504, height: 378 });
-});
-
-test("a small picture is not made larger", () => {
-  assert.deepEqual(fitToLongSide(320, 240, 504), { width: 320, height: 240 });
-});
-
-test("an extreme picture keeps at least one pixel on each side", () => {
-  assert.deepEqual(fitToLongSide(10_000, 1, 100), { width: 100, height: 1 });
-});
+import { captureTime, FrameGrabber } from "../../web/source/capture.js";
 
 test("the time of capture is the camera's where it is on our clock, else now", () => {
   assert.equal(captureTime({ captureTime: 990 }, 1000), 990);
@@ -30,7 +16,10 @@ class FakeCanvas {
   height = 0;
   pending = [];
   getContext() {
-    return { drawImage: (_video, _x, _y, width, height) => (this.drawn = [width, height]) };
+    return {
+      setTransform: (...matrix) => (this.matrix = matrix),
+      drawImage: (_video, _x, _y, width, height) => (this.drawn = [width, height]),
+    };
   }
   toBlob(done, type) {
     this.pending.push({ done, type });
@@ -40,9 +29,9 @@ class FakeCanvas {
 function makeGrabber(overrides = {}) {
   const canvas = new FakeCanvas();
   const frames = [];
-  const video = { videoWidth: 640, videoHeight: 480 };
+  const video = { videoWidth: 640, videoHeight: 480, srcObject: null, src: "blob:first" };
   const onFrame = (at, jpeg) => frames.push([at, jpeg]);
-  const options = { longSide: () => 504, wantsFrame: () => true, onFrame, ...overrides };
+  const options = { longSide: () => 504, isMirrored: () => false, wantsFrame: () => true, onFrame, ...overrides };
   return { grabber: new FrameGrabber(video, canvas, options), canvas, frames, video };
 }
 
@@ -57,6 +46,39 @@ test("a picture becomes one JPEG at the model's size, with its time of capture",
   await grabbed;
   assert.deepEqual(frames, [[12.5, new Uint8Array([0xff, 0xd8, 0xff])]]);
 });
+
+test("a picture is drawn from right to left while it is to be mirrored", async () => {
+  let isMirrored = true;
+  const { grabber, canvas } = makeGrabber({ isMirrored: () => isMirrored });
+  const first = grabber.grab(1);
+  assert.deepEqual(canvas.matrix, [-1, 0, 0, 1, 504, 0]);
+  canvas.pending[0].done(jpeg);
+  await first;
+  isMirrored = false;
+  const second = grabber.grab(2);
+  assert.deepEqual(canvas.matrix, [1, 0, 0, 1, 0, 0]);
+  canvas.pending[1].done(jpeg);
+  await second;
+});
+
+const CHANGES = {
+  "another file": { src: "blob:second" },
+  "a camera": { src: "", srcObject: { id: "stream" } },
+  nothing: { src: "" },
+};
+for (const [what, change] of Object.entries(CHANGES)) {
+  test(`a picture is not sent where ${what} took the place of its source meanwhile, and the next one is`, async () => {
+    const { grabber, canvas, frames, video } = makeGrabber();
+    const first = grabber.grab(1);
+    Object.assign(video, change);
+    canvas.pending[0].done(jpeg);
+    await first;
+    const second = grabber.grab(2);
+    canvas.pending[1].done(jpeg);
+    await second;
+    assert.deepEqual(frames.map(([at]) => at), [2]);
+  });
+}
 
 test("pictures that come while one is encoded are let go", async () => {
   const { grabber, canvas, frames } = makeGrabber();
@@ -101,6 +123,15 @@ test("each picture that the video announces is grabbed, with the time that it te
   grabber.start();
   announce.shift()(1000, { captureTime: 990 });
   assert.deepEqual([canvas.pending.length, announce.length], [1, 1]);
+});
+
+test("the pictures that the source brings are counted, those too that nobody wants", () => {
+  const { grabber, canvas, video } = makeGrabber({ wantsFrame: () => false });
+  const announce = [];
+  video.requestVideoFrameCallback = (callback) => announce.push(callback);
+  grabber.start();
+  for (const now of [1000, 1033, 1066]) announce.shift()(now, {});
+  assert.deepEqual([grabber.framesSeen, canvas.pending.length, announce.length], [3, 0, 1]);
 });
 
 test("a browser that announces no pictures is asked at every drawing whether the video went on", (t) => {

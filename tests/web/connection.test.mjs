@@ -40,8 +40,9 @@ function connect(options = {}) {
     createSocket: () => sockets[sockets.push(new FakeSocket()) - 1],
     now: () => clock,
     schedule: (callback, ms) => (ms === PING_EVERY_MS ? beats : timers).push({ callback, ms }),
+    random: () => 1,
     greeting: { formats: ["splats16"], client: "test" },
-    wishes: null,
+    wishes: () => null,
     on: {
       state: (state, sentence) => seen.states.push([state, sentence]),
       asked: () => (seen.asked += 1),
@@ -68,7 +69,7 @@ beforeEach(() => {
 });
 
 test("it says hello first, and what this viewer wishes after it", () => {
-  connect({ wishes: { output: "points" } });
+  connect({ wishes: () => ({ output: "points" }) });
   socket().onopen();
   assert.deepEqual(socket().types(), ["hello", "settings"]);
   assert.equal(socket().binaryType, "arraybuffer");
@@ -161,7 +162,7 @@ test("after a loss it says so, waits longer each time, and starts with an empty 
     waits.push(timers.at(-1).ms);
     timers.at(-1).callback();
   }
-  assert.deepEqual(waits, [500, 1000, 2000, 4000, 8000, 8000]);
+  assert.deepEqual(waits, [1000, 2000, 4000, 8000, 16_000, 16_000]); // at most: random() is 1 here
   assert.equal(sockets.length, 7);
   assert.equal(connection.framesInFlight, 0);
   assert.deepEqual(seen.states.at(-2), ["waiting", "The server cannot be reached. Trying again."]);
@@ -176,14 +177,38 @@ test("a welcome starts the waits afresh, and frame ids go on", () => {
   serverSays("welcome");
   assert.equal(connection.sendFrame(clock, JPEG), 1);
   socket().onclose({ code: 1006 });
-  assert.equal(timers.at(-1).ms, 500);
+  assert.equal(timers.at(-1).ms, 1000);
 });
 
 test("the close code says when to come back", () => {
-  assert.equal(retryDelayMs(1012, 0), 0); // a restart: now
-  assert.equal(retryDelayMs(1001, 1), 1000); // not there yet
-  assert.equal(retryDelayMs(1013, 0), 5000); // full
-  assert.equal(retryDelayMs(1008, 0), null); // not allowed: never
+  assert.equal(retryDelayMs(1012, 0, 0.5), 500);
+  assert.equal(retryDelayMs(1013, 0, 0.5), 5500); // full: not before five seconds
+  assert.equal(retryDelayMs(1008, 0, 0.5), null); // not allowed: never
+});
+
+test("pages that lost the same server come back spread over the whole wait", () => {
+  assert.deepEqual([0, 0.25, 0.999].map((random) => retryDelayMs(1012, 3, random)), [0, 2000, 7992]);
+});
+
+test("a wish that changes goes out at once, one that changes without a connection with the next hello", () => {
+  let wishes = null;
+  connect({ wishes: () => wishes });
+  wishes = { stride: 2 };
+  connection.ask(); // nothing is open yet
+  socket().onopen();
+  wishes = { stride: 3 };
+  connection.ask();
+  const asked = socket().sent.filter(({ type }) => type === "settings").map(({ stride }) => stride);
+  assert.deepEqual(asked, [2, 3]);
+});
+
+test("what suits the model is wished anew when the model changes", () => {
+  connect({ wishes: (model) => ({ output: model?.supports_gaussians ? "network" : "pixel" }) });
+  socket().onopen();
+  serverSays("welcome");
+  serverSays("welcome_non_commercial");
+  const asked = socket().sent.filter(({ type }) => type === "settings").map(({ output }) => output);
+  assert.deepEqual(asked, ["pixel", "network"]);
 });
 
 test("where the server does not allow it, the page says so and stops", () => {
@@ -229,14 +254,14 @@ test("where there is no room for one viewer more, it comes back to ask again", (
 });
 
 test("the same errors about a setting leave the session as it is", () => {
-  connectAndWelcome({ wishes: { output: "points" } });
+  connectAndWelcome({ wishes: () => ({ output: "points" }) });
   serverSays("error_unsupported_format");
   serverSays("error_too_many_variants");
   assert.deepEqual([connection.state, socket().isClosed], ["open", false]);
 });
 
 test("a wish is asked once of each model, also where it was refused before the welcome", () => {
-  connect({ wishes: { output: "network" } });
+  connect({ wishes: () => ({ output: "network" }) });
   socket().onopen();
   serverSays("error_no_gaussian_head");
   serverSays("welcome");

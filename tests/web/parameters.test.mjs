@@ -6,16 +6,14 @@ import { readParameters, socketAddress } from "../../web/parameters.js";
 test("without parameters the page shows its own camera in the best format", () => {
   assert.deepEqual(readParameters(""), {
     formats: ["splats16", "gaussian_ply", "pointcloud"],
-    wishes: null,
     watch: undefined,
     wantsSource: true,
     wantsCamera: true,
   });
 });
 
-test("a format and an output can be asked for", () => {
-  const { formats, wishes } = readParameters("?format=pointcloud&output=points");
-  assert.deepEqual([formats, wishes], [["pointcloud"], { output: "points" }]);
+test("a format can be asked for", () => {
+  assert.deepEqual(readParameters("?format=pointcloud").formats, ["pointcloud"]);
 });
 
 test("who watches another camera is not asked for one", () => {

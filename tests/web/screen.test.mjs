@@ -1,4 +1,5 @@
-// web/view/screen.js with a fake stage and fake views: when a result counts as seen, and when to say that none is.
+// web/view/screen.js with a fake stage and fake views: when a result counts as seen, when to say that none is, and what
+// waits while the picture is frozen or a file is on the screen.
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 import { Screen } from "../../web/view/screen.js";
@@ -8,15 +9,51 @@ const result = (frame_id, changes = {}) => ({
   type: "splats16", frame_id, captured_at_ms: 10 * frame_id, model: "m", grid: [3, 4], bounds: BOUNDS, ...changes,
 });
 
-let draw, isDrawn, isDrawnOf, seen, stood, screen, warnings;
+/** A file's view whose reading ends when the test says so. */
+class FakeFileView {
+  scenes = [];
+  cleared = 0;
+
+  read() {
+    const scene = { bounds: BOUNDS, isDisposed: false, dispose: () => (scene.isDisposed = true) };
+    return new Promise((resolve, reject) => this.scenes.push({ scene, done: () => resolve(scene), fail: reject }));
+  }
+
+  show(scene, onReady) {
+    this.shown = scene;
+    onReady(() => true);
+  }
+
+  clear() {
+    this.cleared += 1;
+  }
+}
+
+let draw, isDrawn, isDrawnOf, seen, stood, screen, warnings, stage, files, put;
 beforeEach(() => {
-  [isDrawn, seen, stood, warnings] = [true, [], 0, 0];
-  const stage = { onRender: (listener) => (draw = listener), standAtCamera: () => (stood += 1) };
+  [isDrawn, seen, stood, warnings, put] = [true, [], 0, 0, []];
+  stage = {
+    onRender: (listener) => (draw = listener), standAtCamera: () => (stood += 1),
+    standBefore: (bounds) => (stage.stoodBefore = bounds),
+  };
   isDrawnOf = () => isDrawn;
-  const view = { show: ({ frame_id }, onReady) => onReady(() => isDrawnOf(frame_id)), clear() {}, pivotDepth: () => 1 };
+  const show = ({ frame_id }, onReady) => {
+    put.push(frame_id);
+    onReady(() => isDrawnOf(frame_id));
+  };
+  const view = { show, clear() {}, pivotDepth: () => 1 };
+  files = new FakeFileView();
   const on = { shown: (frame) => seen.push(frame), neverDrawn: () => (warnings += 1) };
-  screen = new Screen(stage, { splats16: { view, renderer: "spark" } }, on);
+  screen = new Screen(stage, { splats16: { view, renderer: "spark" }, file: { view: files, renderer: "spark" } }, on);
 });
+
+/** Shows a file and draws it. */
+async function showFile() {
+  const shown = screen.showFile({});
+  files.scenes.at(-1).done();
+  await shown;
+  draw();
+}
 
 test("a result is shown at the drawing that holds it, and older ones that were never seen are passed over", () => {
   isDrawn = false;
@@ -78,4 +115,121 @@ test("once a picture was drawn there is nothing to say", () => {
   screen.show(result(2));
   screen.lookAtClock(60_000, true);
   assert.equal(warnings, 0);
+});
+
+// ---------------------------------------------------------------- frozen
+
+test("a frozen picture stays, and the newest of the results that came meanwhile follows it", () => {
+  screen.show(result(1));
+  screen.frozen = true;
+  screen.show(result(2));
+  screen.show(result(3));
+  assert.deepEqual([put, screen.shownResult.frame_id], [[1], 1]);
+  screen.frozen = false;
+  assert.deepEqual([put, screen.shownResult.frame_id], [[1, 3], 3]);
+});
+
+test("a picture that was frozen while nothing came stays as it is", () => {
+  screen.show(result(1));
+  screen.frozen = true;
+  screen.frozen = false;
+  assert.deepEqual(put, [1]);
+});
+
+test("what is on the screen is the very result that came, and at first there is none", () => {
+  assert.equal(screen.shownResult, null);
+  const one = result(1);
+  screen.show(one);
+  assert.equal(screen.shownResult, one);
+});
+
+test("what can be fitted into the view is the box of what is on the screen", async () => {
+  assert.equal(screen.shownBounds, undefined);
+  screen.show(result(1, { bounds: { minimum: [1, 1, 1], maximum: [2, 2, 2] } }));
+  assert.deepEqual(screen.shownBounds.maximum, [2, 2, 2]);
+  await showFile();
+  assert.equal(screen.shownBounds, BOUNDS);
+});
+
+test("a screen that is frozen before the first picture does not complain that none is drawn", () => {
+  screen.frozen = true;
+  screen.show(result(1));
+  screen.lookAtClock(0, true);
+  screen.lookAtClock(60_000, true);
+  assert.equal(warnings, 0);
+});
+
+// ---------------------------------------------------------------- files
+
+test("a file takes the place of the live picture; afterwards the newest result is shown", async () => {
+  screen.show(result(1));
+  await showFile();
+  assert.deepEqual([screen.isShowingFile, screen.shownResult, stage.stoodBefore], [true, null, BOUNDS]);
+  assert.equal(stage.orbit, "turn");
+  screen.show(result(2));
+  screen.show(result(3));
+  assert.deepEqual(put, [1]);
+  screen.backToLive();
+  assert.deepEqual([put, screen.isShowingFile, stage.orbit], [[1, 3], false, "swing"]);
+  assert.equal(files.cleared, 2); // by the first result, and now
+  assert.equal(stood, 2); // at the camera's own place again
+});
+
+test("a file that is drawn counts as no result that was seen", async () => {
+  await showFile();
+  assert.deepEqual(seen, []);
+});
+
+test("back from a file without a new result there is the old picture, without any an empty screen", async () => {
+  await showFile();
+  screen.backToLive();
+  assert.deepEqual([put, files.cleared], [[], 1]);
+  screen.show(result(1));
+  await showFile();
+  screen.backToLive();
+  assert.deepEqual(put, [1, 1]);
+});
+
+test("back from a file a picture that was frozen is frozen still", async () => {
+  screen.show(result(1));
+  screen.frozen = true;
+  await showFile();
+  screen.show(result(2));
+  screen.backToLive();
+  assert.deepEqual(put, [1, 1]);
+  screen.frozen = false;
+  assert.deepEqual(put, [1, 1, 2]);
+});
+
+test("thawing leaves a file where it is", async () => {
+  screen.frozen = true;
+  screen.show(result(1));
+  await showFile();
+  screen.frozen = false;
+  assert.deepEqual([put, screen.isShowingFile], [[], true]);
+});
+
+test("a file that cannot be read is told, and the live picture goes on", async () => {
+  const shown = screen.showFile({});
+  files.scenes[0].fail(new Error("“x.ply” cannot be read"));
+  await assert.rejects(shown, /“x.ply” cannot be read/);
+  screen.show(result(1));
+  assert.deepEqual([put, screen.isShowingFile], [[1], false]);
+});
+
+test("of two files the one that was asked for last is shown, in whatever order they are read", async () => {
+  const [first, second] = [screen.showFile({}), screen.showFile({})];
+  files.scenes[1].done();
+  await second;
+  files.scenes[0].done();
+  await first;
+  assert.deepEqual([files.shown, files.scenes[0].scene.isDisposed], [files.scenes[1].scene, true]);
+});
+
+test("a file that is still being read when the person goes back to live is not shown", async () => {
+  const shown = screen.showFile({});
+  screen.backToLive();
+  files.scenes[0].done();
+  await shown;
+  assert.deepEqual([screen.isShowingFile, files.scenes[0].scene.isDisposed], [false, true]);
 });

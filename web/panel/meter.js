@@ -1,47 +1,54 @@
-// The numbers of the status line. No DOM: times come in, text goes out.
+// The numbers of a live stream. No DOM: times and sizes come in, rates and medians go out.
 
-const WINDOW_MS = 2000;
-const LATENCIES_KEPT = 60; // of those two seconds
-const count = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+const WINDOW_MS = 2000; // of rates
+const LONG_WINDOW_MS = 30_000; // of the rate of a slow model: its last two results
+const LATENCY_WINDOW_MS = 10_000; // a 95th percentile needs more of them
 
-/** What came in during the last two seconds, and how old the last pictures were when they were seen. */
+/** What came in lately, how often the screen was drawn, and how old pictures were when they were seen. */
 export class Meter {
-  #results = []; // {at: ms, bytes}
+  #results = []; // {at: ms, bytes, timings}
+  #drawings = []; // {at: ms}
   #latencies = []; // {at: ms, ms}
 
-  received(atMs, bytes) {
-    this.#results.push({ at: atMs, bytes });
-    this.#forget(atMs);
+  received(atMs, bytes, timingsMs = {}) {
+    this.#results.push({ at: atMs, bytes, timings: timingsMs });
+    forgetEvents(this.#results, atMs);
+  }
+
+  drawn(atMs) {
+    this.#drawings.push({ at: atMs });
+    forgetEvents(this.#drawings, atMs);
   }
 
   shown(atMs, latencyMs) {
     this.#latencies.push({ at: atMs, ms: latencyMs });
-    if (this.#latencies.length > LATENCIES_KEPT) this.#latencies.shift();
+    forget(this.#latencies, atMs - LATENCY_WINDOW_MS);
   }
 
-  /** {fps, kilobytesPerFrame, latencyMs}; null where nothing is known. */
+  /**
+   * {streamFps, displayFps, kilobytesPerFrame, megabitsPerS, latencyMs: {p50, p95}}: null where nothing is known.
+   * stagesMs: [{name, ms}], medians of what the server spent, in its order, without the total.
+   */
   read(nowMs) {
-    this.#forget(nowMs);
-    const results = this.#results;
-    if (results.length < 2) return { fps: null, kilobytesPerFrame: null, latencyMs: this.#medianLatency() };
-    const spanMs = nowMs - results[0].at;
-    const bytes = results.reduce((sum, result) => sum + result.bytes, 0);
+    forgetEvents(this.#results, nowMs);
+    forgetEvents(this.#drawings, nowMs);
+    forget(this.#latencies, nowMs - LATENCY_WINDOW_MS);
+    const streamFps = rate(this.#results, nowMs);
+    const bytes = mean(this.#results.map((result) => result.bytes));
     return {
-      fps: ((results.length - 1) * 1000) / Math.max(spanMs, 1),
-      kilobytesPerFrame: bytes / results.length / 1000,
-      latencyMs: this.#medianLatency(),
+      streamFps,
+      displayFps: rate(this.#drawings, nowMs),
+      kilobytesPerFrame: streamFps === null ? null : bytes / 1e3,
+      megabitsPerS: streamFps === null ? null : (streamFps * bytes * 8) / 1e6,
+      latencyMs: percentiles(this.#latencies.map((latency) => latency.ms)),
+      stagesMs: this.#stages(),
     };
   }
 
-  #forget(nowMs) {
-    for (const kept of [this.#results, this.#latencies]) {
-      while (kept.length > 0 && kept[0].at < nowMs - WINDOW_MS) kept.shift();
-    }
-  }
-
-  #medianLatency() {
-    if (this.#latencies.length === 0) return null;
-    return this.#latencies.map(({ ms }) => ms).sort((a, b) => a - b)[this.#latencies.length >> 1];
+  #stages() {
+    const newest = this.#results.at(-1)?.timings ?? {};
+    const names = Object.keys(newest).filter((name) => name !== "total");
+    return names.map((name) => ({ name, ms: median(this.#results.map(({ timings }) => timings[name] ?? 0)) }));
   }
 }
 
@@ -50,32 +57,32 @@ export function latencyMs(capturedAtMs, visibleSinceMs, nowMs) {
   return capturedAtMs >= visibleSinceMs ? nowMs - capturedAtMs : undefined;
 }
 
-/** The model as people should read it: what it is, what its weights may be used for. */
-export function modelText(model) {
-  const isSaid = /demonstration/i.test(model.title);
-  const demonstration = model.demonstration && !isSaid ? " (demonstration depth)" : "";
-  const licence = model.non_commercial ? `${model.licence}, not for commercial use` : model.licence;
-  return `${model.title}${demonstration} · ${licence}`;
+function forget(kept, beforeMs) {
+  while (kept.length > 0 && kept[0].at < beforeMs) kept.shift();
 }
 
-/** What the server's engine is doing, or "" where it simply works. */
-export function statusText(status) {
-  if (status === null || status.state === "ready") return "";
-  const percent = status.progress === undefined ? "" : ` ${count.format(100 * status.progress)} %`;
-  return `${status.message}${percent}`;
+/** Two seconds of them; where fewer than two came in that time, the last two. */
+function forgetEvents(kept, nowMs) {
+  while (kept.length > 2 && kept[0].at < nowMs - WINDOW_MS) kept.shift();
+  forget(kept, nowMs - LONG_WINDOW_MS);
 }
 
-/** `state` in words; `numbers` of Meter.read; `last`: {type, count} of the last result, or null. */
-export function statusLine({ state, status, numbers, last }) {
-  const parts = [state, statusText(status)];
-  if (last !== null) {
-    parts.push(
-      numbers.fps === null ? "" : `${numbers.fps.toFixed(1)} fps`,
-      `${count.format(last.count)} ${last.type === "pointcloud" ? "points" : "splats"}`,
-      numbers.kilobytesPerFrame === null ? "" : `${count.format(numbers.kilobytesPerFrame)} KB/frame`,
-      numbers.latencyMs === null ? "" : `${count.format(numbers.latencyMs)} ms capture to screen`,
-      last.type,
-    );
-  }
-  return parts.filter((part) => part !== "").join(" · ");
+/** Events a second; the first one opens the span and is not counted. */
+function rate(events, nowMs) {
+  return events.length < 2 ? null : ((events.length - 1) * 1000) / Math.max(nowMs - events[0].at, 1);
+}
+
+function mean(values) {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+function percentiles(values) {
+  if (values.length === 0) return null;
+  const sorted = values.toSorted((a, b) => a - b);
+  const nearestRank = (share) => sorted[Math.ceil(share * sorted.length) - 1];
+  return { p50: nearestRank(0.5), p95: nearestRank(0.95) };
+}
+
+function median(values) {
+  return percentiles(values)?.p50 ?? 0;
 }

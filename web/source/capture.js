@@ -1,14 +1,10 @@
 // Pictures of a playing video → JPEGs at the size the model wants. Knows no server and no source; video and canvas are
 // handed in.
+import { fitToLongSide } from "./size.js";
 
 const JPEG_QUALITY = 0.8;
+const SMOOTHING = "medium";
 const OLDEST_CAPTURE_MS = 10_000; // a captureTime beyond it was told on another clock
-
-/** Width and height of a frame with `longSide` pixels on its longer side, never larger than the source. */
-export function fitToLongSide(width, height, longSide) {
-  const scale = Math.min(1, longSide / Math.max(width, height));
-  return { width: Math.max(1, Math.round(width * scale)), height: Math.max(1, Math.round(height * scale)) };
-}
 
 /** When the frame was captured, ms on the clock of performance.now(). Without a captureTime: now. */
 export function captureTime(metadata, now) {
@@ -28,13 +24,20 @@ function onNextPicture(video, callback) {
   requestAnimationFrame(look);
 }
 
+/** What tells the video's source from the one before. */
+function sourceOf(video) {
+  return video.srcObject ?? video.src;
+}
+
 /**
  * Turns the pictures of a playing video into JPEGs, one at a time, and only while somebody wants them.
  *
- * longSide() → pixels; wantsFrame() → whether a JPEG would be sent now; onFrame(capturedAt, jpeg): ms on the clock
- * of performance.now(), Uint8Array.
+ * longSide() → pixels; isMirrored() → whether left and right change places; wantsFrame() → whether a JPEG would be sent
+ * now; onFrame(capturedAt, jpeg): ms on the clock of performance.now(), Uint8Array.
  */
 export class FrameGrabber {
+  framesSeen = 0; // pictures that the sources brought, sent or not
+
   #video;
   #canvas;
   #pen;
@@ -52,17 +55,21 @@ export class FrameGrabber {
   start() {
     onNextPicture(this.#video, (now, metadata) => {
       this.start();
+      this.framesSeen += 1;
       this.grab(captureTime(metadata, now));
     });
   }
 
+  /** A picture whose source was changed while it was encoded is not sent: nobody wants to see it any more. */
   async grab(capturedAt) {
     if (this.#isEncoding || this.#video.videoWidth === 0 || !this.#options.wantsFrame()) return;
     this.#isEncoding = true;
     try {
+      const source = sourceOf(this.#video);
       this.#draw();
       const blob = await new Promise((done) => this.#canvas.toBlob(done, "image/jpeg", JPEG_QUALITY));
-      if (blob !== null) this.#options.onFrame(capturedAt, new Uint8Array(await blob.arrayBuffer()));
+      const jpeg = blob === null ? null : new Uint8Array(await blob.arrayBuffer());
+      if (jpeg !== null && source === sourceOf(this.#video)) this.#options.onFrame(capturedAt, jpeg);
     } finally {
       this.#isEncoding = false;
     }
@@ -72,6 +79,9 @@ export class FrameGrabber {
     const { videoWidth, videoHeight } = this.#video;
     const { width, height } = fitToLongSide(videoWidth, videoHeight, this.#options.longSide());
     if (this.#canvas.width !== width || this.#canvas.height !== height) Object.assign(this.#canvas, { width, height });
+    const [scaleX, shiftX] = this.#options.isMirrored() ? [-1, width] : [1, 0];
+    this.#pen.setTransform(scaleX, 0, 0, 1, shiftX, 0);
+    this.#pen.imageSmoothingQuality = SMOOTHING; // a canvas that got another size has forgotten it
     this.#pen.drawImage(this.#video, 0, 0, width, height);
   }
 }

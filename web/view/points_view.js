@@ -1,20 +1,20 @@
 // `pointcloud` → THREE.Points, each as large as the pixel it came from. Buffers are overwritten in place.
 import * as THREE from "three";
-import { pivotDepth } from "./framing.js";
+import { pivotDepth, tangentPerPoint } from "./framing.js";
 
 const CAPACITY_STEP = 4096; // counts differ from frame to frame; the buffers should not
-const OVERLAP = 1.25; // a little more than its pixel, so that no background shines through between neighbours
 
 const MATERIAL = {
-  uniforms: { tangentPerPixel: { value: 0 }, viewHeightPx: { value: 1 } },
+  uniforms: { tangentPerPixel: { value: 0 }, viewHeightPx: { value: 1 }, pointScale: { value: 1 } },
   vertexColors: true,
   vertexShader: `
     uniform float tangentPerPixel; // size of a point at depth 1
     uniform float viewHeightPx;
+    uniform float pointScale; // as the person likes them
     varying vec3 tint;
     void main() {
       gl_Position = projectionMatrix * modelViewMatrix * vec4(position, 1.0);
-      float size = position.z * tangentPerPixel;
+      float size = position.z * tangentPerPixel * pointScale;
       gl_PointSize = max(1.0, size * projectionMatrix[1][1] * 0.5 * viewHeightPx / gl_Position.w);
       tint = color;
     }`,
@@ -23,13 +23,6 @@ const MATERIAL = {
     varying vec3 tint;
     void main() { gl_FragColor = vec4(tint, 1.0); }`,
 };
-
-/** Side of a point in units of its depth: neighbours of the grid touch, also where only every n-th was sent. */
-function tangentPerPoint({ grid, intrinsics, num_points: count }) {
-  const [height, width] = grid;
-  const stride = Math.max(1, Math.round(Math.sqrt((height * width) / Math.max(count, 1))));
-  return (OVERLAP * stride) / Math.min(intrinsics[0], intrinsics[1]);
-}
 
 export class PointsView {
   #stage;
@@ -77,6 +70,7 @@ export class PointsView {
     this.#points.frustumCulled = false; // its bounds change with every frame
     this.#points.onBeforeRender = (renderer) => {
       material.uniforms.viewHeightPx.value = renderer.domElement.height;
+      material.uniforms.pointScale.value = this.#stage.splatScale;
     };
     this.#stage.content.add(this.#points);
     this.#grow(1);

@@ -1,14 +1,12 @@
-// The renderer, the one SparkRenderer, the viewer's camera. Draws when something changed, and says when it has drawn.
+// The renderer, the one SparkRenderer, the loop. Draws when something changed, and says when it has drawn.
 import * as THREE from "three";
-import { OrbitControls } from "three/addons/controls/OrbitControls.js";
 import { SparkRenderer } from "@sparkjsdev/spark";
-import { verticalFieldOfView } from "./framing.js";
+import { DrawnChanges } from "./drawn.js";
+import { Look } from "./look.js";
+import { Viewpoint } from "./viewpoint.js";
 
-const BACKGROUND = 0x101216;
-const NEAR = 0.01;
-const FAR = 1000;
 const MAX_PIXEL_RATIO = 2;
-const KEY_TURN = 10; // times OrbitControls' own step, which is a pixel's drag
+const HEADSET_RESOLUTION = 0.5; // of its own, as Spark proposes: splats overlap many times
 
 export function hasWebGL2() {
   return document.createElement("canvas").getContext("webgl2") !== null;
@@ -21,32 +19,32 @@ export class Stage {
   #canvas;
   #listeners = [];
   #onFailure;
+  #viewpoint;
+  #look;
   #needsRender = true;
   #isRendering = false;
-  #changes = 0; // of the splats, so far
-  #changesHeld = new WeakMap(); // a state of the scene in Spark → how many changes it holds
-  #changesDrawn = 0; // how many of them are on the screen
-  #picture = null; // {grid, intrinsics} that the field of view fits
+  #changes = new DrawnChanges();
 
-  /** onFailure(error): something threw during a drawing; the next one is tried all the same. */
-  constructor(canvas, onFailure) {
+  /**
+   * onFailure(error): something threw during a drawing; the next one is tried all the same.
+   * prefersReducedMotion: of the person; nothing glides on then. What moves by itself is off until `motion` is set.
+   */
+  constructor(canvas, onFailure, { prefersReducedMotion = false } = {}) {
     this.#canvas = canvas;
     this.#onFailure = onFailure;
     this.renderer = new THREE.WebGLRenderer({ canvas, antialias: false });
-    this.camera = new THREE.PerspectiveCamera(60, 1, NEAR, FAR);
     this.content.rotation.x = Math.PI; // OpenCV (y down, z forward) → three (y up, z back)
     this.scene = new THREE.Scene();
     this.scene.add(this.content);
+    const onChange = () => this.requestRender();
+    this.#viewpoint = new Viewpoint(canvas, onChange, prefersReducedMotion);
+    this.camera = this.#viewpoint.camera;
+    this.controls = this.#viewpoint.controls;
+    this.#look = new Look(this.renderer, this.content, onChange);
     this.#prepareContext();
     canvas.addEventListener("webglcontextrestored", () => this.#prepareContext()); // three's own listener came first
-    this.controls = new OrbitControls(this.camera, canvas);
-    this.controls.enableDamping = true;
-    this.controls.keyRotateSpeed = KEY_TURN;
-    this.controls.listenToKeyEvents(canvas);
-    this.controls.target.set(0, 0, -1);
-    this.controls.addEventListener("change", () => this.requestRender());
     new ResizeObserver(() => this.#resize()).observe(canvas);
-    this.renderer.setAnimationLoop(() => this.#tick());
+    this.renderer.setAnimationLoop((nowMs) => this.#tick(nowMs));
   }
 
   /** Called after each drawing, in the same task: the pixels can be read there. */
@@ -58,54 +56,135 @@ export class Stage {
     this.#needsRender = true;
   }
 
-  /** Stand where the camera stood, look as wide as it did, turn about what lies at `depth`. */
+  // ---------------------------------------------------------------- where the viewer stands: see viewpoint.js
+
   standAtCamera(picture, depth) {
-    this.#picture = picture;
-    this.camera.position.set(0, 0, 0);
-    this.controls.target.set(0, 0, -depth);
-    this.controls.update();
-    this.#fitFieldOfView();
+    this.#viewpoint.standAtCamera(picture, depth);
   }
+
+  standBefore(bounds) {
+    this.#viewpoint.standBefore(bounds);
+  }
+
+  resetView() {
+    this.#viewpoint.resetView();
+  }
+
+  frameScene(bounds) {
+    this.#viewpoint.frame(bounds);
+  }
+
+  get motion() {
+    return this.#viewpoint.motion.kind;
+  }
+
+  /** "still", "orbit" or "parallax". */
+  set motion(kind) {
+    this.#viewpoint.setMotion(kind);
+  }
+
+  /** How far "orbit" goes: "swing" or "turn". */
+  set orbit(orbit) {
+    this.#viewpoint.setOrbit(orbit);
+  }
+
+  // ---------------------------------------------------------------- how it looks: see look.js
+
+  get background() {
+    return this.#look.background;
+  }
+
+  set background(color) {
+    this.#look.background = color;
+  }
+
+  get axes() {
+    return this.#look.axes;
+  }
+
+  set axes(isOn) {
+    this.#look.axes = isOn;
+  }
+
+  get splatScale() {
+    return this.#look.splatScale;
+  }
+
+  set splatScale(scale) {
+    this.#look.splatScale = scale;
+  }
+
+  get depthOfField() {
+    return this.#look.depthOfField;
+  }
+
+  set depthOfField(depthOfField) {
+    this.#look.depthOfField = depthOfField;
+  }
+
+  // ---------------------------------------------------------------- what leaves it
+
+  /** Resolves to a PNG of the scene as it is drawn now. */
+  screenshot() {
+    return new Promise((resolve, reject) => {
+      if (this.#isContextLost()) throw new Error("The graphics card took the picture away.");
+      this.#draw(); // in the same task: afterwards the browser may have emptied the buffer
+      const take = (blob) => (blob === null ? reject(new Error("The browser could not write a PNG.")) : resolve(blob));
+      this.#canvas.toBlob(take, "image/png");
+    });
+  }
+
+  /** Hands the scene to a headset until its session ends; every frame is drawn. The desktop's view is kept. */
+  async present(session) {
+    const { xr } = this.renderer;
+    const putBack = this.#viewpoint.save();
+    const onEnd = () => {
+      xr.removeEventListener("sessionend", onEnd);
+      xr.enabled = false;
+      putBack();
+      this.#resize(); // the window may have changed meanwhile
+    };
+    xr.enabled = true;
+    xr.setReferenceSpaceType("local"); // the eyes begin where the camera stood
+    xr.setFramebufferScaleFactor(HEADSET_RESOLUTION);
+    xr.addEventListener("sessionend", onEnd);
+    await xr.setSession(session);
+  }
+
+  // ---------------------------------------------------------------- drawing
 
   /** A question to ask after a drawing: does it show the splats as they are now, or newer ones? */
   whetherDrawn() {
-    const change = ++this.#changes;
-    return () => this.#changesDrawn >= change;
+    return this.#changes.add();
   }
 
   /** Nothing is thrown here: three's loop would end with it, and the picture would stand still for good. */
-  #tick() {
-    this.controls.update();
-    if (!this.#needsRender || this.renderer.getContext().isContextLost()) return;
-    this.#needsRender = false;
+  #tick(nowMs) {
+    const { isPresenting } = this.renderer.xr;
     try {
-      this.#draw();
-      for (const listener of this.#listeners) listener();
+      if (!isPresenting) this.#viewpoint.advance(nowMs);
+      if ((this.#needsRender || isPresenting) && !this.#isContextLost()) this.#draw();
     } catch (error) {
       this.#onFailure(error);
     }
   }
 
   #draw() {
+    this.#needsRender = false;
     this.#isRendering = true;
     try {
+      this.#look.apply(this.spark, this.controls.target, this.#viewpoint.pivotDistance);
       this.renderer.render(this.scene, this.camera);
       this.rendered += 1;
-      this.#noteWhatIsDrawn();
+      this.#changes.note(this.spark);
     } finally {
       this.#isRendering = false;
     }
+    for (const listener of this.#listeners) listener();
   }
 
-  /**
-   * Spark sorts in a worker and shows the state of the scene that was sorted last, some drawings later. Each has a
-   * `mapping` of its own: it holds every change made before Spark took it, or rested because nothing had changed.
-   */
-  #noteWhatIsDrawn() {
-    const { current, display, sorting, sortDirty } = this.spark;
-    const isAtRest = !sorting && !sortDirty;
-    if (isAtRest || !this.#changesHeld.has(current.mapping)) this.#changesHeld.set(current.mapping, this.#changes);
-    this.#changesDrawn = this.#changesHeld.get(display.mapping) ?? 0;
+  #isContextLost() {
+    return this.renderer.getContext().isContextLost();
   }
 
   /** Spark also says so while it draws what made it dirty; that needs no second drawing. */
@@ -115,7 +194,7 @@ export class Stage {
 
   /** What a WebGL context loses with it: the clear colour, and Spark's buffers, which no longer answer. */
   #prepareContext() {
-    this.renderer.setClearColor(BACKGROUND, 1);
+    this.#look.prepare();
     if (this.spark) this.scene.remove(this.spark);
     this.spark?.dispose();
     this.spark = new SparkRenderer({ renderer: this.renderer, onDirty: () => this.#onSparkDirty() });
@@ -125,20 +204,10 @@ export class Stage {
 
   #resize() {
     const { clientWidth, clientHeight } = this.#canvas;
-    if (clientWidth === 0 || clientHeight === 0) return;
+    if (clientWidth === 0 || clientHeight === 0 || this.renderer.xr.isPresenting) return;
     this.renderer.setPixelRatio(Math.min(window.devicePixelRatio, MAX_PIXEL_RATIO));
     this.renderer.setSize(clientWidth, clientHeight, false);
-    this.camera.aspect = clientWidth / clientHeight;
-    this.#fitFieldOfView();
-    this.requestRender();
-  }
-
-  #fitFieldOfView() {
-    if (this.#picture !== null) {
-      const { grid, intrinsics } = this.#picture;
-      this.camera.fov = THREE.MathUtils.radToDeg(verticalFieldOfView(grid, intrinsics, this.camera.aspect));
-    }
-    this.camera.updateProjectionMatrix();
+    this.#viewpoint.setAspect(clientWidth / clientHeight);
     this.requestRender();
   }
 }

@@ -1,15 +1,21 @@
-// Which view draws a result, and when it was seen. One view per format; the others are cleared without a blank frame.
+// Which view draws what, and when it was seen. One view per format and one for files; the others are cleared without a
+// blank frame. While the picture is frozen or a file is on the screen the newest result waits.
 
 const NEVER_DRAWN_AFTER_MS = 10_000;
 const MAX_PENDING = 64; // a hidden tab draws nothing for hours
 
 export class Screen {
   #stage;
-  #views; // {format: {view, renderer: "spark" | "three"}}
+  #views; // {format: {view, renderer: "spark" | "three"}}, and `file`
   #on;
   #current = null; // the view in charge
-  #pending = []; // {frame, view, isDrawn}: in the scene and not yet seen, oldest first
+  #pending = []; // {frame, view, isDrawn}: in the scene and not yet seen, oldest first; frame: null for a file
   #picture = ""; // what the point of view was chosen for
+  #entered = null; // the newest result in the scene
+  #held = null; // the newest result that had to wait
+  #isFrozen = false;
+  #fileBounds;
+  #filesAsked = 0; // the newest file wins, also where it was read faster
   #isWaiting = false; // for the first picture, since its result came
   #waitsSince = null; // ms, of a page that could be seen all the time
   #hasDrawn = false;
@@ -22,11 +28,68 @@ export class Screen {
     stage.onRender(() => this.#afterRender());
   }
 
+  // ---------------------------------------------------------------- live results
+
   show(result) {
-    this.#isWaiting = !this.#hasDrawn;
-    const { view } = this.#views[result.type];
-    view.show(result, (isDrawn) => this.#entered(result, view, isDrawn));
+    if (this.#isFrozen || this.isShowingFile) this.#held = result;
+    else this.#put(result);
   }
+
+  get frozen() {
+    return this.#isFrozen;
+  }
+
+  /** Frozen, the picture stays as it is; afterwards the newest result takes its place. */
+  set frozen(isFrozen) {
+    this.#isFrozen = isFrozen;
+    if (!isFrozen && !this.isShowingFile) this.#putHeld();
+  }
+
+  /** The result whose picture is on the screen, null where there is none. Its bytes are views into its message. */
+  get shownResult() {
+    return this.isShowingFile ? null : this.#entered;
+  }
+
+  /** The box of what is on the screen, OpenCV axes; undefined where nothing is. */
+  get shownBounds() {
+    return this.isShowingFile ? this.#fileBounds : this.#entered?.bounds;
+  }
+
+  // ---------------------------------------------------------------- files
+
+  get isShowingFile() {
+    return this.#current !== null && this.#current === this.#views.file?.view;
+  }
+
+  /**
+   * Shows a file of splats instead of the live picture. Resolves when it is in the scene, or when another file was
+   * asked for meanwhile. Rejects with an Error whose message is a sentence where the file cannot be read; the picture
+   * stays as it was.
+   */
+  async showFile(file) {
+    const { view } = this.#views.file;
+    const asked = ++this.#filesAsked;
+    const scene = await view.read(file);
+    if (asked !== this.#filesAsked) return scene.dispose();
+    view.show(scene, (isDrawn) => this.#takeCharge("file", null, isDrawn));
+    this.#stage.orbit = "turn"; // a trained scene has a back side
+    this.#fileBounds = scene.bounds;
+    this.#stage.standBefore(scene.bounds);
+  }
+
+  /** The live picture again: the newest result, or the one that was frozen. */
+  backToLive() {
+    this.#filesAsked += 1; // what is being read is not wanted any more
+    if (!this.isShowingFile) return;
+    this.#current = null;
+    this.#picture = ""; // the camera's own point of view again
+    this.#stage.orbit = "swing";
+    if (!this.#isFrozen && this.#held !== null) this.#putHeld();
+    else if (this.#entered !== null) this.#put(this.#entered);
+    else this.#views.file.view.clear();
+  }
+
+  // ---------------------------------------------------------------- what was drawn
 
   /** To be called every now and then. neverDrawn() where results came, and ten seconds in view drew none of them. */
   lookAtClock(nowMs, isVisible) {
@@ -37,15 +100,30 @@ export class Screen {
     this.#on.neverDrawn();
   }
 
-  #entered(result, view, isDrawn) {
-    const frame = { frame_id: result.frame_id, captured_at_ms: result.captured_at_ms };
+  #putHeld() {
+    const held = this.#held;
+    this.#held = null;
+    if (held !== null) this.#put(held);
+  }
+
+  #put(result) {
+    this.#isWaiting = !this.#hasDrawn;
+    const { view } = this.#views[result.type];
+    view.show(result, (isDrawn) => {
+      const { frame_id, captured_at_ms } = result;
+      this.#entered = result;
+      this.#takeCharge(result.type, { frame_id, captured_at_ms }, isDrawn);
+      this.#standAtCamera(result, view);
+    });
+  }
+
+  #takeCharge(kind, frame, isDrawn) {
+    const { view, renderer } = this.#views[kind];
     if (this.#pending.length === MAX_PENDING) this.#pending.pop(); // never the oldest: those are drawn next
     this.#pending.push({ frame, view, isDrawn });
     // Spark keeps the old splats until it has sorted the new: there both change at once. Points stay until covered.
-    const { renderer } = this.#views[result.type];
     if (view !== this.#current) this.#clear((other) => other.view !== view && other.renderer === renderer);
     this.#current = view;
-    this.#standAtCamera(result, view);
   }
 
   #clear(isToGo) {
@@ -68,6 +146,6 @@ export class Screen {
     this.#hasDrawn = true;
     this.#isWaiting = false;
     if (view === this.#current) this.#clear((other) => other.view !== view);
-    this.#on.shown(frame);
+    if (frame !== null) this.#on.shown(frame);
   }
 }

@@ -1,19 +1,12 @@
 // `splats16` → one persistent SplatMesh whose words are overwritten in place. 0.1 ms and no new memory a frame.
-import { DataUtils } from "three";
 import { PackedSplats, SplatMesh } from "@sparkjsdev/spark";
 import { pivotDepth } from "./framing.js";
+import { capacityFor, depthOf } from "./packed16.js";
 import { BYTES_PER_SPLAT } from "../wire.js";
 
-const ROW = 2048; // Spark's texture width: the splats of an unfinished row would not be drawn
-
-/** Splats to make room for, so that `count` fit. */
-function capacityFor(count) {
-  return Math.max(1, Math.ceil(count / ROW)) * ROW;
-}
-
-/** The depth to turn about, of the first `count` splats of Spark's packed words (z: the third word's lower half). */
+/** The depth to turn about, of the first `count` splats of Spark's packed words. */
 export function pivotDepthOfWords(words, count) {
-  return pivotDepth(count, (i) => DataUtils.fromHalfFloat(words[4 * i + 2] & 0xffff));
+  return pivotDepth(count, (i) => depthOf(words, i));
 }
 
 export class SplatView {

@@ -1,0 +1,43 @@
+// web/panel/stall.js: a stream that stands still is noticed, and where it hangs is told.
+import assert from "node:assert/strict";
+import { beforeEach, test } from "node:test";
+import { STALL, StallWatch } from "../../web/panel/stall.js";
+
+const FLOWING = { expects: true, isWatching: false };
+let watch;
+beforeEach(() => {
+  watch = new StallWatch();
+  watch.look(0, { ...FLOWING, framesSeen: 1, received: 1 });
+});
+
+test("results that keep coming are no stall", () => {
+  for (let s = 1; s < 60; s += 1) {
+    const seen = watch.look(1000 * s, { ...FLOWING, framesSeen: s + 1, received: s + 1 });
+    assert.deepEqual(seen, { isStalled: false, sentence: "" });
+  }
+});
+
+test("two seconds without a result are a stall, five are worth a sentence", () => {
+  const silent = { ...FLOWING, received: 1 };
+  assert.deepEqual(watch.look(1900, { ...silent, framesSeen: 2 }), { isStalled: false, sentence: "" });
+  assert.deepEqual(watch.look(2000, { ...silent, framesSeen: 3 }), { isStalled: true, sentence: "" });
+  assert.deepEqual(watch.look(5000, { ...silent, framesSeen: 4 }), { isStalled: true, sentence: STALL.server });
+});
+
+test("a source without pictures is told apart from a server without answers", () => {
+  const nothing = { ...FLOWING, framesSeen: 1, received: 1 };
+  assert.equal(watch.look(5000, nothing).sentence, STALL.source);
+});
+
+test("who watches another camera is told that it is that one", () => {
+  const nothing = { expects: true, isWatching: true, framesSeen: 1, received: 1 };
+  assert.equal(watch.look(5000, nothing).sentence, STALL.watched);
+});
+
+test("where nothing is expected nothing is missed, and the time counts from when it is", () => {
+  const nothing = { framesSeen: 1, received: 1 };
+  assert.equal(watch.look(60_000, { expects: false, isWatching: false, ...nothing }).isStalled, false);
+  assert.equal(watch.look(61_000, { ...FLOWING, ...nothing }).isStalled, false);
+  assert.equal(watch.look(62_900, { ...FLOWING, ...nothing }).isStalled, false);
+  assert.equal(watch.look(63_000, { ...FLOWING, ...nothing }).isStalled, true);
+});
