@@ -2,7 +2,7 @@
 import { Choices } from "./choices.js";
 import { makeCommands } from "./commands.js";
 import { Connection } from "./connection.js";
-import { GRAPHICS, passesWithTheFrame } from "./errors.js";
+import { GRAPHICS, LOCKED_OUT, passesWithTheFrame } from "./errors.js";
 import { chipOf, modelText, statusText } from "./panel/chip.js";
 import { Hud, hudRows } from "./panel/hud.js";
 import { latencyMs, Meter } from "./panel/meter.js";
@@ -190,6 +190,7 @@ class App {
   #onState(state, sentence) {
     if (sentence !== "") this.notices.say("connection", sentence);
     if (state === "waiting" || state === "closed") this.#forgetConnection();
+    if (state === "waiting") this.#askWhetherLockedOut();
     if (this.panel !== undefined) this.#look();
   }
 
@@ -199,8 +200,15 @@ class App {
     for (const subject of ["server", "engine", "frame", "stall"]) this.notices.say(subject, "");
   }
 
+  /** Why a websocket was refused no browser says; the page itself is refused with a reason. */
+  async #askWhetherLockedOut() {
+    const answer = await fetch(document.baseURI, { method: "HEAD", cache: "no-store" }).catch(() => null);
+    if (this.connection.state !== "open") this.notices.say("access", answer?.status === 401 ? LOCKED_OUT : "");
+  }
+
   #onWelcome({ model }) {
     this.notices.say("connection", "");
+    this.notices.say("access", "");
     element("model").textContent = modelText(model);
     element("demonstration").hidden = !model.demonstration;
     this.sources?.followModel();

@@ -89,6 +89,9 @@ export function serverSentence({ code, message }) {
   return sentence.endsWith(".") ? sentence : `${sentence}: ${message}`;
 }
 
+export const LOCKED_OUT =
+  "The server wants its token: open the link that it printed when it started. This page goes on by itself after that.";
+
 const CLOSED = {
   1001: "The server is restarting.",
   1008: "The server does not allow this connection.",

@@ -73,6 +73,24 @@ test("what the policy forbids is seen by the test above", async () => {
   await finish(page, (fault) => fault.includes("elsewhere.example"));
 });
 
+const logsTheLoss = (fault) => fault.includes("WebSocket connection") || fault.includes("Failed to load resource");
+
+test("a token that is no longer the server's: the page says what to do", async (t) => {
+  const first = await startServer("stream_server.py", ...FLAGS, "--token", "the-token-of-yesterday");
+  t.after(first.stop);
+  const page = await openPage(browser, `${first.url}/?source=none&token=the-token-of-yesterday`);
+  await page.locator("#status", { hasText: "Connected" }).waitFor();
+  await first.stop();
+  const port = new URL(first.url).port;
+  const second = await startServer("stream_server.py", ...FLAGS, "--port", port, "--token", "the-token-of-today");
+  t.after(second.stop);
+  await page.locator("#message", { hasText: "The server wants its token" }).waitFor();
+  await page.context().request.get(`${second.url}/?token=the-token-of-today`); // the link, in another tab
+  await page.locator("#status", { hasText: "Connected" }).waitFor();
+  assert.equal(await page.isHidden("#message"), true);
+  await finish(page, logsTheLoss);
+});
+
 test("the link with the token leads to the page, which then streams without it in its address", async () => {
   const token = "correct-horse-battery";
   const guarded = await startServer("stream_server.py", ...FLAGS, "--token", token);

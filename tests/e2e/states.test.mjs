@@ -27,7 +27,9 @@ const buttonIsThere = (page) => page.getByRole("button", { name: "Start camera" 
 const filePickerIsThere = (page) => page.locator("#start").getByRole("button", { name: "Open files" }).waitFor();
 const chipSays = (page, text) => page.locator("#status", { hasText: text }).waitFor();
 const openScript = (browser, script) => openPage(browser, `${server.url}/?watch=${script}`);
-const WHAT_THE_BROWSER_LOGS = (fault) => fault.includes("WebSocket connection");
+const WHAT_THE_BROWSER_LOGS = (fault) => (
+  fault.includes("WebSocket connection") || fault.includes("Failed to load resource")
+);
 
 test("a refused camera: the page says how to allow it, and offers the button and a file", () =>
   withBrowser(["--use-fake-device-for-media-stream"], async (browser) => {
@@ -211,7 +213,7 @@ test("a server that goes away and comes back: the page says so, and goes on by i
     t.after(second.stop);
     await reached(page, "shown", 2);
     assert.equal(await page.isHidden("#message"), true);
-    await finish(page, (fault) => fault.includes("WebSocket connection")); // what the browser itself logs
+    await finish(page, WHAT_THE_BROWSER_LOGS);
   }));
 
 test("a part of the page that cannot be loaded is told in words", () =>

@@ -1,17 +1,16 @@
-// The page around the scene: buttons, keys, panel, help, file pickers, the choices that concern looks. The DOM's side
-// of commands.js.
+// The page around the scene: buttons, keys, panel, help, file pickers. The DOM's side of commands.js.
+import { Appearance } from "./appearance.js";
 import { layOutControls } from "./controls.js";
 import { actionOf, GESTURES, KEYS } from "./keys.js";
 import { offerXr } from "../view/xr.js";
 
-const BACKGROUNDS = { dark: "#101216", light: "#e9ecf1", black: "#000000", grey: "#7f7f7f", white: "#ffffff" };
 const NO_CAMERA = "";
 
 export class PagePanel {
   #document;
   #options;
   #commands;
-  #hasNumbers = false;
+  #appearance;
 
   /**
    * options: {stage, screen, sources (undefined where another's camera is watched), choices, notices, onFiles(files),
@@ -25,7 +24,7 @@ export class PagePanel {
     this.#listenToButtonsAndKeys();
     this.#offerSources();
     this.#writeHelp();
-    this.#followChoices();
+    this.#appearance = new Appearance(document, options);
     this.#offerXr();
   }
 
@@ -37,18 +36,14 @@ export class PagePanel {
     write(this.#element("engine"), engineText);
   }
 
-  /** There is something to read in the numbers now. */
   hasNumbers() {
-    if (this.#hasNumbers) return;
-    this.#hasNumbers = true;
-    this.#showHud();
+    this.#appearance.hasNumbers();
   }
 
   sourceChanged() {
     const { sources } = this.#options;
     this.#element("start").hidden = sources.isPlaying || this.#options.screen.isShowingFile;
     this.#element("camera").hidden = !sources.isPlaying;
-    this.#mirrorPreview();
     this.listCameras();
   }
 
@@ -74,7 +69,7 @@ export class PagePanel {
 
   changed() {
     const { screen } = this.#options;
-    this.#press("freeze", screen.frozen);
+    this.#button("freeze").setAttribute("aria-pressed", String(screen.frozen));
     if (!screen.isShowingFile) this.showFile(null);
     this.#options.onChanged();
   }
@@ -171,62 +166,7 @@ export class PagePanel {
     return this.#element("toolbar").querySelector(`[data-action="${action}"]`);
   }
 
-  #press(action, isPressed) {
-    this.#button(action).setAttribute("aria-pressed", String(isPressed));
-  }
-
-  // ---------------------------------------------------------------- choices
-
-  #followChoices() {
-    const { choices } = this.#options;
-    const prefersLight = matchMedia("(prefers-color-scheme: light)");
-    prefersLight.addEventListener("change", () => this.#paint(prefersLight.matches));
-    const follow = ({ name }, value) => this.#apply(name, value, prefersLight.matches);
-    for (const name of ["motion", "scale", "blur", "axes", "theme", "hud", "mirror", "output"]) {
-      follow({ name }, choices.get(name));
-    }
-    choices.onChange((choice, value) => {
-      follow(choice, value);
-      history.replaceState(null, "", `${location.pathname}${choices.writtenInto(location.search)}${location.hash}`);
-    });
-  }
-
-  #apply(name, value, isLight) {
-    const { stage } = this.#options;
-    const effects = {
-      motion: () => this.#move(value),
-      scale: () => (stage.splatScale = value),
-      blur: () => (stage.depthOfField = { aperture: value, focus: null }),
-      axes: () => (stage.axes = value),
-      theme: () => this.#paint(isLight),
-      background: () => this.#paint(isLight),
-      hud: () => this.#showHud(),
-      mirror: () => this.#mirrorPreview(),
-      output: () => this.#press("points", value === "points"),
-    };
-    effects[name]?.();
-  }
-
-  #move(motion) {
-    this.#options.stage.motion = motion;
-    this.#press("motion", motion !== "still");
-  }
-
-  #paint(isLight) {
-    const { choices, stage } = this.#options;
-    const theme = choices.get("theme") === "auto" ? (isLight ? "light" : "dark") : choices.get("theme");
-    this.#document.documentElement.dataset.theme = theme;
-    const background = choices.get("background");
-    stage.background = BACKGROUNDS[background === "theme" ? theme : background];
-  }
-
-  #showHud() {
-    this.#element("hud").hidden = !(this.#hasNumbers && this.#options.choices.get("hud"));
-  }
-
-  #mirrorPreview() {
-    this.#element("camera").classList.toggle("mirrored", this.#options.choices.get("mirror"));
-  }
+  // ---------------------------------------------------------------- headsets
 
   async #offerXr() {
     const { stage, notices } = this.#options;
