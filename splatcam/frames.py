@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,11 @@ MAX_SEGMENTS = 1000
 _START_OF_FRAME = {0xC0, 0xC1, 0xC2}
 # A marker that is followed by a length: not a stuffed zero, a restart marker (D0 to D7), TEM (01) or a fill byte.
 _MARKER = re.compile(rb"\xff([\x02-\xcf\xd8-\xfe])")
+_END = 0xD9
+# Applications' segments and comments, but for JFIF (E0), colour profiles (E2) and Adobe's colour transform (EE).
+_NOTES = {0xE1, *range(0xE3, 0xEE), 0xEF, 0xFE}
 _EXIF_ORIENTATION = 0x0112
+JPEG_QUALITY = 85
 
 
 class BadFrame(ValueError):
@@ -80,14 +85,8 @@ def read_jpeg_header(jpeg: bytes) -> JpegHeader:
     """Walk the markers (ITU-T T.81, annex B) without decoding. Raises BadFrame."""
     if not jpeg.startswith(JPEG_MAGIC):
         raise BadFrame("not_jpeg", "the frame does not start like a JPEG (FF D8 FF)")
-    at, scans, has_exif, size = 2, 0, False, None
-    for _ in range(MAX_SEGMENTS):
-        found = _MARKER.search(jpeg, at)
-        if found is None or found[1] == b"\xd9":
-            break
-        marker, at = found[1][0], found.end()
-        length = int.from_bytes(jpeg[at : at + 2], "big")
-        body = jpeg[at + 2 : at + length]
+    scans, has_exif, size = 0, False, None
+    for marker, body in _segments(jpeg):
         if marker in _START_OF_FRAME and len(body) >= 6:
             if size is not None:  # the decoder would go by the first, so none may hide behind another
                 raise BadFrame("bad_jpeg", "the JPEG has more than one frame header")
@@ -98,12 +97,40 @@ def read_jpeg_header(jpeg: bytes) -> JpegHeader:
             scans += 1
             if scans > MAX_SCANS:
                 raise BadFrame("bad_jpeg", f"the JPEG has more than {MAX_SCANS} scans")
-        at += max(length, 2)
-    else:
-        raise BadFrame("bad_jpeg", f"the JPEG has more than {MAX_SEGMENTS} segments")
     if size is None or 0 in size:
         raise BadFrame("bad_jpeg", "the JPEG has no usable frame header")
     return JpegHeader(*size, scans=scans, has_exif=has_exif)
+
+
+def is_picture_only(jpeg: bytes) -> bool:
+    """Whether a JPEG that decodes holds its picture and nothing else, so that it may be handed on to others as it is.
+
+    Where and with what it was taken (EXIF, XMP, IPTC), comments and what follows its end are not for them.
+    """
+    segments = list(_segments(jpeg))
+    return segments[-1] == (_END, b"") and not any(marker in _NOTES for marker, _ in segments)
+
+
+def encode_picture(rgb: np.ndarray[Any, Any]) -> bytes:
+    """[H, W, 3] uint8 → JPEG."""
+    return simplejpeg.encode_jpeg(np.ascontiguousarray(rgb), quality=JPEG_QUALITY, colorsubsampling="420")
+
+
+def _segments(jpeg: bytes) -> Iterator[tuple[int, bytes]]:
+    """(marker, content) of each segment, and of the end with what follows it. Raises BadFrame for too many."""
+    at = 2
+    for _ in range(MAX_SEGMENTS):
+        found = _MARKER.search(jpeg, at)
+        if found is None:
+            return
+        marker, at = found[1][0], found.end()
+        if marker == _END:
+            yield marker, jpeg[at:]
+            return
+        length = int.from_bytes(jpeg[at : at + 2], "big")
+        yield marker, jpeg[at + 2 : at + length]
+        at += max(length, 2)
+    raise BadFrame("bad_jpeg", f"the JPEG has more than {MAX_SEGMENTS} segments")
 
 
 def _turn_upright(rgb: np.ndarray[Any, Any], jpeg: bytes) -> np.ndarray[Any, Any]:

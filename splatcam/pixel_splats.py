@@ -18,23 +18,74 @@ from torch import Tensor
 from gsply_helpers import dc_from_rgb
 from splatcam.estimators import Prediction
 from splatcam.gaussians import Gaussians
+from splatcam.prune import PruneOptions, depth_limits
 
 SIGMA_PX = 0.6  # standard deviation in pixels: the dips between neighbours stay over 90 % opaque
 THICKNESS_PX = 0.1  # standard deviation along the normal, so that a surface seen from its edge is thin
 OPACITY = 0.95
 # dz/z over a pixel's angle. About 80 degrees: steeper is no surface but the step from a thing to what lies behind it.
 STEEPEST_SLOPE = 6.0
+LEAST_VARIANCE = 1e-6  # of a tangent seen from its end, in SIGMA_PX squared: float32 may find less than nothing
+NEAREST, FARTHEST = 1e-12, 1e12  # of a surface, in lengths of whatever unit: the squares stay well inside float32
 
 
 @dataclass(frozen=True, eq=False)
-class _Window:
+class Window:
     """The pixels that become splats, and their rays."""
 
-    rows: slice
-    columns: slice
+    grid: tuple[int, int]  # height, width
+    rows: range  # of the grid; the step is the stride, as in columns
+    columns: range
     u: Tensor  # [1, w] f32, x / z of the ray through each column's pixel centres
     v: Tensor  # [h, 1] f32, y / z
-    pixel_index: Tensor | None  # [h * w] int64, None where it is the whole grid
+    focal_px: Tensor  # [2] f32, fx and fy; a pixel is `stride` pixels of the grid wide
+
+    @classmethod
+    def of(cls, grid: tuple[int, int], intrinsics: Tensor, rows: range, columns: range) -> Window:
+        x, y = (torch.arange(r.start, r.stop, r.step, device=intrinsics.device) for r in (columns, rows))
+        return cls(
+            grid,
+            rows,
+            columns,
+            u=((x + 0.5 - intrinsics[0, 2]) / intrinsics[0, 0])[None, :],
+            v=((y + 0.5 - intrinsics[1, 2]) / intrinsics[1, 1])[:, None],
+            focal_px=intrinsics.diagonal()[:2] / rows.step,
+        )
+
+    @property
+    def stride(self) -> int:
+        return self.rows.step
+
+    def cut(self, plane: Tensor) -> Tensor:
+        """The window's pixels of [H, W, ...]."""
+        return plane[tuple(slice(r.start, r.stop, r.step) for r in (self.rows, self.columns))]
+
+    def pixel_index(self) -> Tensor | None:
+        """[h * w] int64 as in Gaussians, None where the window is the whole grid."""
+        height, width = self.grid
+        if (len(self.rows), len(self.columns)) == (height, width):
+            return None
+        x, y = (torch.arange(r.start, r.stop, r.step, device=self.u.device) for r in (self.columns, self.rows))
+        return (y[:, None] * width + x).reshape(-1)
+
+
+@dataclass(frozen=True, eq=False)
+class PixelSurface:
+    """What `pixel_splats` and `prune` would make their Gaussians of, for a client that makes them itself."""
+
+    depth: Tensor  # [h, w] f32, within NEAREST and FARTHEST
+    kept: Tensor | None  # [h, w] bool, the pixels that become splats; None where all do
+    window: Window
+
+    @property
+    def count(self) -> int:
+        return self.depth.numel() if self.kept is None else int(self.kept.count_nonzero())
+
+    def axes(self) -> list[Tensor]:
+        """x, y and z of the splats' means, [N] f32 each."""
+        z = self.depth
+        axes = (z * self.window.u, z * self.window.v, z)
+        return [axis.reshape(-1) if self.kept is None else axis[self.kept] for axis in axes]
 
 
 def pixel_splats(prediction: Prediction, stride: int = 1, border_fraction: float = 0.0) -> Gaussians:
@@ -43,51 +94,64 @@ def pixel_splats(prediction: Prediction, stride: int = 1, border_fraction: float
     `border_fraction` of the height (width) is left out at the top and the bottom (left and right), in whole pixels
     rounded down: what `prune` would drop need not be built. Rows in order, `grid` set; K = 1 (colour only).
     """
-    height, width = prediction.depth.shape
-    window = _window(height, width, prediction.intrinsics, stride, border_fraction)
-    depth = prediction.depth[window.rows, window.columns]
-    image = prediction.image[window.rows, window.columns].to(depth.device)
-    scales, rotations = _shape(depth, window, prediction.intrinsics.diagonal() / stride)
+    window = _window(prediction, stride, border_fraction)
+    return surface_splats(window.cut(prediction.depth), window.cut(prediction.image), window)
+
+
+def surface_splats(depth: Tensor, image: Tensor, window: Window, opacity: float = OPACITY) -> Gaussians:
+    """One Gaussian for every pixel of the window: `depth` [h, w] f32, `image` [h, w, 3] uint8."""
+    scales, rotations = _shape(depth, window)
     means = _points(depth, window)
     return Gaussians(
         means=means,
         scales=scales,
         rotations=rotations,
-        opacities=means.new_full((len(means),), OPACITY),
-        sh=dc_from_rgb(image.reshape(-1, 1, 3).to(torch.float32).div_(255)),
-        grid=(height, width),
-        pixel_index=window.pixel_index,
+        opacities=means.new_full((len(means),), opacity),
+        sh=dc_from_rgb(image.to(depth.device).reshape(-1, 1, 3).to(torch.float32).div_(255)),
+        grid=window.grid,
+        pixel_index=window.pixel_index(),
     )
 
 
 def pixel_points(prediction: Prediction, stride: int = 1, border_fraction: float = 0.0) -> tuple[Tensor, Tensor]:
     """The same pixels as `pixel_splats`, as points: positions [N, 3] f32, OpenCV axes, and colours [N, 3] uint8."""
+    window = _window(prediction, stride, border_fraction)
+    positions = _points(window.cut(prediction.depth), window)
+    return positions, window.cut(prediction.image).to(positions.device).reshape(-1, 3)
+
+
+def pixel_surface(prediction: Prediction, stride: int, options: PruneOptions) -> PixelSurface:
+    """The pixels whose splats `prune` would keep, told from depth alone: all splats have the same opacity.
+
+    Depths that are no depths (0, infinite, not a number) are replaced by the nearest, and not kept.
+    """
+    window = _window(prediction, stride, options.border_fraction)
+    depth, kept = window.cut(prediction.depth), None
+    if options.max_depth_percentile < 1:
+        kept = depth <= depth_limits(prediction.depth[None], options.max_depth_percentile)
+    if options.min_opacity > OPACITY:
+        kept = torch.zeros_like(depth, dtype=torch.bool)
+    low, high = torch.stack(depth.aminmax()).tolist()  # not a number where one is not
+    if not NEAREST <= low <= high <= FARTHEST:
+        usable = (depth >= NEAREST) & (depth <= FARTHEST)
+        nearest = depth.where(usable, FARTHEST).amin()
+        depth, kept = depth.where(usable, nearest), usable if kept is None else usable & kept
+    return PixelSurface(depth, kept, window)
+
+
+def _window(prediction: Prediction, stride: int, border_fraction: float) -> Window:
     height, width = prediction.depth.shape
-    window = _window(height, width, prediction.intrinsics, stride, border_fraction)
-    positions = _points(prediction.depth[window.rows, window.columns], window)
-    return positions, prediction.image[window.rows, window.columns].to(positions.device).reshape(-1, 3)
-
-
-def _window(height: int, width: int, intrinsics: Tensor, stride: int, border_fraction: float) -> _Window:
     rows, columns = (_kept(side, stride, border_fraction) for side in (height, width))
-    x, y = (torch.arange(s.start, s.stop, s.step, device=intrinsics.device) for s in (columns, rows))
-    whole = len(x) == width and len(y) == height
-    return _Window(
-        rows,
-        columns,
-        u=((x + 0.5 - intrinsics[0, 2]) / intrinsics[0, 0])[None, :],
-        v=((y + 0.5 - intrinsics[1, 2]) / intrinsics[1, 1])[:, None],
-        pixel_index=None if whole else (y[:, None] * width + x).reshape(-1),
-    )
+    return Window.of((height, width), prediction.intrinsics, rows, columns)
 
 
-def _kept(side: int, stride: int, border_fraction: float) -> slice:
+def _kept(side: int, stride: int, border_fraction: float) -> range:
     """Of the pixels 0, stride, 2 stride … those inside the border."""
     border = int(border_fraction * side)
-    return slice(-(-border // stride) * stride, side - border, stride)
+    return range(-(-border // stride) * stride, side - border, stride)
 
 
-def _points(depth: Tensor, window: _Window) -> Tensor:
+def _points(depth: Tensor, window: Window) -> Tensor:
     return _columns(depth * window.u, depth * window.v, depth)
 
 
@@ -99,14 +163,14 @@ def _columns(*planes: Tensor) -> Tensor:
     return together
 
 
-def _shape(depth: Tensor, window: _Window, focal_px: Tensor) -> tuple[Tensor, Tensor]:
-    """Scales [N, 3] and rotations [N, 4] of the splats of `depth` [h, w]; `focal_px` holds fx, fy.
+def _shape(depth: Tensor, window: Window) -> tuple[Tensor, Tensor]:
+    """Scales [N, 3] and rotations [N, 4] of the splats of `depth` [h, w].
 
     With a = ∂ln z/∂u, b = ∂ln z/∂v, a plane has the normal n ∝ (-a, -b, 1 + a u + b v). The shortest turn from z to n
     is the quaternion ∝ (1, q, -p, 0); in the axes it makes of x and y, the pixel's two tangents are z times the
     columns of I + (u + p, v + q)ᵀ (a, b). One Jacobi rotation by ψ about n diagonalises their 2x2 covariance.
     """
-    u, v, fx, fy = window.u, window.v, focal_px[0], focal_px[1]
+    u, v, (fx, fy) = window.u, window.v, window.focal_px
     height_px = fx / fy  # of a pixel, in its widths
     disparity = depth.reciprocal()
     a = _slope(disparity, 1).mul_(depth).mul_(-fx)
@@ -131,7 +195,8 @@ def _shape(depth: Tensor, window: _Window, focal_px: Tensor) -> tuple[Tensor, Te
 
     sigma = depth * (SIGMA_PX / fx)
     scales = _columns(
-        (mean + spread).sqrt_() * sigma, (mean - spread).sqrt_() * sigma, sigma * (THICKNESS_PX / SIGMA_PX)
+        *(variance.clamp_(min=LEAST_VARIANCE).sqrt_().mul_(sigma) for variance in (mean + spread, mean - spread)),
+        sigma * (THICKNESS_PX / SIGMA_PX),
     )
     w = (length * turn * 2 * (tan_half * tan_half + 1)).rsqrt_()
     rotations = _columns(w, (q - p * tan_half) * w, (p + q * tan_half) * -w, tan_half * w)

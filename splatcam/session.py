@@ -21,6 +21,7 @@ from splatcam.settings import Settings
 from splatcam.streams import CameraFrame, Delivery, Stream, StreamHub
 from splatcam.variants import (
     PLAIN_FORMATS,
+    Color,
     Contract,
     Variant,
     ViewerSettings,
@@ -166,7 +167,7 @@ class Session:
     def _adopt(self, formats: list[str], wishes: ViewerSettings, contract: Contract, watched: Stream | None) -> None:
         """What this client gets, and from whom. Takes effect whole or, with a WireError, not at all."""
         require_known_format(formats)
-        variant = self._choose(formats, wishes, contract)
+        variant = self._choose(formats, wishes, contract, watched)
         if variant is not None and watched is not None:
             watched.check_room_for(variant, self)
         self._formats, self._wishes, self._contract, self.variant = formats, wishes, contract, variant
@@ -191,16 +192,21 @@ class Session:
         """Wishes that the new model cannot meet are told and given up. The stream sees to it that there is room."""
         self._model = model
         try:
-            self.variant = self._choose(self._formats, self._wishes, self._contract)
+            self.variant = self._choose(self._formats, self._wishes, self._contract, self._watched)
         except WireError as error:
             self._say(wire.Error(code=error.code, message=str(error)))
             self._wishes = ViewerSettings()
-            self.variant = self._choose(self._formats, self._wishes, self._contract)
+            self.variant = self._choose(self._formats, self._wishes, self._contract, self._watched)
 
-    def _choose(self, formats: list[str], wishes: ViewerSettings, contract: Contract) -> Variant | None:
+    def _choose(
+        self, formats: list[str], wishes: ViewerSettings, contract: Contract, watched: Stream | None
+    ) -> Variant | None:
         """None while no model is there."""
         model = self._hub.engine.status.model
-        return choose_variant(formats, wishes, contract, model.supports_gaussians) if model else None
+        if model is None:
+            return None
+        color: Color = "own" if watched is self._camera else "sent"
+        return choose_variant(formats, wishes, contract, model.supports_gaussians, color)
 
     # ------------------------------------------------------------ writing
 

@@ -11,6 +11,7 @@ from typing import Literal
 
 from splatcam.wire import (
     SPLAT_FORMATS,
+    DepthBits,
     ErrorCode,
     Format,
     Output,
@@ -21,6 +22,13 @@ from splatcam.wire import (
 )
 
 Contract = Literal["plain", "full"]  # plain: the client never said hello; full: it did, and acknowledges
+Color = Literal["sent", "own"]  # sent: with the result; own: the client has the picture, for it sent it
+# What can carry an output. A client's own order decides between them.
+CARRIERS: dict[Output, tuple[Format, ...]] = {
+    "network": (Format.SPLATS16, Format.GAUSSIAN_PLY),
+    "pixel": SPLAT_FORMATS,
+    "points": (Format.POINTCLOUD,),
+}
 PLAIN_FORMATS = (Format.GAUSSIAN_PLY, Format.POINTCLOUD)
 MAX_VARIANTS = 4  # encoded per frame
 
@@ -35,6 +43,7 @@ class ViewerSettings:
     min_opacity: float = 0.1
     max_depth_percentile: float = 1.0
     stride: int = 1
+    depth_bits: DepthBits = 12
     max_fps: float | None = None
 
     def changed_by(self, message: SettingsMessage) -> ViewerSettings:
@@ -53,6 +62,8 @@ class Variant:
     min_opacity: float = 0.1
     max_depth_percentile: float = 1.0
     stride: int = 1
+    depth_bits: DepthBits = 12
+    color: Color = "sent"
 
 
 def require_known_format(formats: Sequence[str]) -> None:
@@ -62,24 +73,26 @@ def require_known_format(formats: Sequence[str]) -> None:
 
 
 def choose_variant(
-    formats: Sequence[str], settings: ViewerSettings, contract: Contract, supports_gaussians: bool
+    formats: Sequence[str],
+    settings: ViewerSettings,
+    contract: Contract,
+    supports_gaussians: bool,
+    color: Color = "sent",
 ) -> Variant:
     """The variant a viewer gets. Raises WireError where its wishes cannot be met.
 
     The output it asked for; else the network's Gaussians where the model has them; else splats from depth for
-    a client that said hello and reads a splat format; else points.
+    a client that said hello and reads a splat format; else points. `color`: whether it has the pictures already.
     """
-    known = [Format(f) for f in formats if f in set(Format)]
-    splats = next((f for f in known if f in SPLAT_FORMATS), None)
     output = settings.output
     if output is None:
-        if supports_gaussians and splats is not None:
+        if supports_gaussians and _carrier(formats, "network"):
             output = "network"
         else:
-            output = "pixel" if contract == "full" and splats is not None else "points"
+            output = "pixel" if contract == "full" and _carrier(formats, "pixel") else "points"
     if output == "network" and not supports_gaussians:
         raise WireError(ErrorCode.NO_GAUSSIAN_HEAD, "this model predicts no Gaussians: ask for output pixel or points")
-    chosen = splats if output != "points" else next((f for f in known if f is Format.POINTCLOUD), None)
+    chosen = _carrier(formats, output)
     if chosen is None:
         raise WireError(
             ErrorCode.UNSUPPORTED_FORMAT, f"output {output} cannot travel as any of: {', '.join(formats) or 'nothing'}"
@@ -90,4 +103,11 @@ def choose_variant(
         wants = replace(wants, min_opacity=settings.min_opacity)
     if chosen is Format.GAUSSIAN_PLY:
         wants = replace(wants, sh=settings.sh, ply=settings.ply)
+    if chosen is Format.COMPACT:
+        wants = replace(wants, depth_bits=settings.depth_bits, color=color)
     return wants
+
+
+def _carrier(formats: Sequence[str], output: Output) -> Format | None:
+    """The first of a client's formats that can carry an output."""
+    return next((Format(f) for f in formats if f in CARRIERS[output]), None)

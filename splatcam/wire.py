@@ -18,6 +18,7 @@ JPEG_MAGIC = b"\xff\xd8\xff"
 Output = Literal["network", "pixel", "points"]
 SphericalHarmonics = Literal["dc", "full"]
 PlyFields = Literal["minimal", "inria"]
+DepthBits = Literal[10, 12]
 
 
 class Format(StrEnum):
@@ -26,9 +27,10 @@ class Format(StrEnum):
     GAUSSIAN_PLY = "gaussian_ply"
     POINTCLOUD = "pointcloud"
     SPLATS16 = "splats16"
+    COMPACT = "compact"
 
 
-SPLAT_FORMATS = (Format.SPLATS16, Format.GAUSSIAN_PLY)
+SPLAT_FORMATS = (Format.COMPACT, Format.SPLATS16, Format.GAUSSIAN_PLY)
 
 
 class ErrorCode(StrEnum):
@@ -150,6 +152,9 @@ class SettingsMessage(_Message):
     min_opacity: float | None = Field(None, ge=0, le=1, description="Gaussians below are pruned")
     max_depth_percentile: float | None = Field(None, gt=0, le=1, description="the farthest share beyond it is pruned")
     stride: int | None = Field(None, ge=1, le=16, description="every n-th pixel of every n-th row")
+    depth_bits: DepthBits | None = Field(
+        None, description="of a depth in `compact`; 10 makes smaller messages and coarser slopes (default 12)"
+    )
     max_fps: float | None = Field(None, gt=0, le=240, description="results per second at most")
 
 
@@ -318,11 +323,44 @@ class Splats16(_Result):
     data: bytes = Field(description="four little-endian uint32 words a splat")
 
 
-SERVER_MESSAGES = (Welcome, Status, Error, Pong, GaussianPly, PointCloud, Splats16)
+class Compact(_Result):
+    """Depth and colour of a window of the grid, from which the client makes the Gaussians of output `pixel` itself.
+
+    The planes are raw deflate. Depth step q of a pixel stands for z = near exp(q ln(far / near) / (2^depth_bits - 1)).
+    The plane has d[r,c] = q[r,c] - q[r,c-1], at the start of a row d[r,0] = q[r,0] - q[r-1,0] (q[-1,0] = 0), each as
+    uint16: 2d where d >= 0, else -2d - 1. First the low bytes of all pixels row by row, then all high bytes.
+    splatcam/codecs/compact.py is the reference.
+    """
+
+    type: Literal["compact"] = "compact"
+    num_splats: int = Field(description="pixels of the window that are splats, in the order of its rows")
+    window: tuple[int, int, int, int] = Field(
+        description="first row and first column of the grid that are in it; its rows, its columns"
+    )
+    stride: int = Field(description="row r of the window is row `window[0] + r * stride` of the grid; columns alike")
+    near: float = Field(description="depth of step 0, > 0")
+    far: float = Field(description="depth of the last step, > near")
+    depth_bits: DepthBits
+    opacity: float = Field(description="of every splat, 0 to 1")
+    depth: bytes = Field(description="every pixel of the window, splat or not")
+    mask: bytes | None = Field(
+        None,
+        description="a bit for every pixel row by row, 1: a splat; the first in the highest bit, padded with 0 at the"
+        " very end; absent where all are",
+    )
+    color: bytes | None = Field(
+        None,
+        description="a JPEG of the whole grid, of any size and orientation tag; absent: the picture that this client"
+        " itself sent as frame_id",
+    )
+
+
+SERVER_MESSAGES = (Welcome, Status, Error, Pong, GaussianPly, PointCloud, Splats16, Compact)
 RESULTS: dict[Format, type[_Result]] = {
     Format.GAUSSIAN_PLY: GaussianPly,
     Format.POINTCLOUD: PointCloud,
     Format.SPLATS16: Splats16,
+    Format.COMPACT: Compact,
 }
 
 

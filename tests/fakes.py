@@ -73,6 +73,10 @@ def paper_fields(variant: Variant) -> dict[str, Any]:
     match variant.format:
         case Format.SPLATS16:
             return {**shared, "num_splats": 2, "data": bytes(32)}
+        case Format.COMPACT:
+            planes = {"near": 1.0, "far": 2.0, "depth_bits": variant.depth_bits, "opacity": 1.0, "depth": b"planes"}
+            color = {"color": JPEG} if variant.color == "sent" else {}
+            return {**shared, "num_splats": 2, "window": (0, 0, 1, 2), "stride": 1, **planes, **color}
         case Format.GAUSSIAN_PLY:
             return {**shared, "num_splats": 2, "ply_data": b"ply\n"}
         case _:

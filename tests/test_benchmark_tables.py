@@ -2,8 +2,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from splatcam.bench import ply_speed, table
+from splatcam.bench import compact_speed, ply_speed, table
 from splatcam.bench.report import COLUMNS, FrameRecord, Run, summarise
+from tests.pictures import jpeg
 
 
 def report(model: str) -> dict[str, Any]:
@@ -32,3 +33,12 @@ def test_writers_take_turns_and_only_theirs_have_a_ratio() -> None:
     rows = ply_speed.markdown({ply_speed.RIVAL: [100.0, 300.0], "save_gaussian_ply_bytes": [2.0, 4.0], "x": [1.0]})
     assert "| save_gaussian_ply_bytes | 2.00 | 4.00 | 50 |" in rows
     assert "| x | 1.00 | 1.00 |  |" in rows
+
+
+def test_compact_and_splats16_are_measured_on_the_same_frames() -> None:
+    costs = compact_speed.measure((jpeg(),) * (compact_speed.WARM_UP_FRAMES + 2))
+    assert {name: len(pairs) for name, pairs in costs.items()} == dict.fromkeys(compact_speed.VARIANTS, 2)
+    sizes = {name: size for name, ((_, size), _) in costs.items()}
+    assert sizes["compact, 12 bits, picture sent"] == sizes["compact, 12 bits, own picture"] + len(jpeg())
+    rows = compact_speed.markdown({compact_speed.RIVAL: [(8.0, 3000)] * 3, "x": [(2.0, 1000), (4.0, 1500)]})
+    assert "| x | 2.00 | 4.00 | 1 | 4.0 | 3 |" in rows

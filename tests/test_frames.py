@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from splatcam.frames import BadFrame, decode_frame, read_jpeg_header
+from splatcam.frames import BadFrame, decode_frame, encode_picture, is_picture_only, read_jpeg_header
 from splatcam.wire import ErrorCode
 from tests.pictures import jpeg, picture
 
@@ -111,3 +111,19 @@ def test_damaged_jpegs_are_decoded_or_refused_and_nothing_else(at: int, damage: 
         decode_frame(bytes(data))
     except BadFrame as error:
         assert error.code in set(ErrorCode)
+
+
+def test_a_jpeg_that_is_nothing_but_its_picture_may_be_handed_on() -> None:
+    image = Image.fromarray(picture())
+    for data in (jpeg(), saved(image), saved(image, progressive=True), saved(image, icc_profile=b"colours")):
+        assert is_picture_only(data)
+    assert is_picture_only(encode_picture(picture()))
+
+
+def test_a_jpeg_with_notes_on_where_and_how_it_was_taken_may_not() -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "a camera"
+    image = Image.fromarray(picture())
+    for data in (saved(image, exif=exif), saved(image, comment=b"at home"), jpeg() + b"more"):
+        assert decode_frame(data).rgb.shape == (72, 96, 3)
+        assert not is_picture_only(data)

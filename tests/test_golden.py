@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import msgpack
+import numpy as np
 import pytest
 
 from splatcam import wire
+from splatcam.codecs import compact
+from tests.golden import compact_cases
 from tests.golden.bless import FOLDER, golden_files, meaning
 from tests.golden.cases import CLIENT_CASES, SERVER_CASES
+from tests.golden.compact_cases import COMPACT_CASES
 
 LIMIT = 1 << 20
 
@@ -35,6 +40,41 @@ def test_the_server_reads_each_client_message_as_it_was_written(name: str) -> No
 def test_a_python_client_reads_each_server_message_as_its_json_says(name: str) -> None:
     fields = wire.decode_server_message((FOLDER / f"server.{name}.msgpack").read_bytes())
     assert meaning(fields) == json.loads((FOLDER / f"server.{name}.json").read_bytes())
+
+
+@pytest.mark.parametrize("name", COMPACT_CASES)
+def test_a_golden_compact_message_says_what_the_encoder_says_today(name: str) -> None:
+    on_disk, today = compact_golden(name), compact_cases.compact_fields(COMPACT_CASES[name])
+    assert {key for key in ("mask", "color") if key in on_disk} == {key for key in ("mask", "color") if key in today}
+    assert [on_disk[key] for key in ("num_splats", "stride", "depth_bits", "opacity")] == [
+        today[key] for key in ("num_splats", "stride", "depth_bits", "opacity")
+    ]
+    assert tuple(on_disk["window"]) == today["window"]
+    assert [on_disk["near"], on_disk["far"]] == pytest.approx([today["near"], today["far"]], rel=1e-6)
+    pixels = on_disk["window"][2] * on_disk["window"][3]
+    for plane, size in (("depth", 2 * pixels), ("mask", -(-pixels // 8))):
+        if plane in today:
+            then, now = (compact.inflate(fields[plane], size, plane) for fields in (on_disk, today))
+            assert (then == now).mean() > 0.99, f"{plane}: `python -m tests.golden.bless` if it was meant to change"
+
+
+@pytest.mark.parametrize("name", COMPACT_CASES)
+def test_a_golden_compact_message_decodes_to_its_golden_words(name: str) -> None:
+    fields = compact_golden(name)
+    rgb = np.fromfile(compact_cases.FOLDER / f"{name}.rgb", np.uint8).reshape(*fields["window"][2:], 3)
+    words = np.fromfile(compact_cases.FOLDER / f"{name}.words", np.uint8).reshape(-1, 16)
+    assert len(words) == fields["num_splats"]
+    off_by = np.abs(compact_cases.words_of(fields, rgb).astype(int) - words) if len(words) else np.zeros(1)
+    assert (off_by == 0).mean() >= 0.999, "another machine rounds otherwise, but not as often as that"
+
+
+def test_every_golden_compact_file_belongs_to_a_case() -> None:
+    names = {f"{name}.{kind}" for name in COMPACT_CASES for kind in ("msgpack", "rgb", "words")}
+    assert {path.name for path in compact_cases.FOLDER.iterdir()} == names
+
+
+def compact_golden(name: str) -> dict[str, Any]:
+    return wire.decode_server_message((compact_cases.FOLDER / f"{name}.msgpack").read_bytes())
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from splatcam.estimators import registry
 from splatcam.frames import decode_frame
 from splatcam.jobs import FrameJob, FrameRefused
 from splatcam.pipeline import GRID_MULTIPLE_PX, bounds_of, grid_size, process_frame, to_grid
+from splatcam.scenes import render
 from splatcam.settings import Settings
 from splatcam.variants import Variant
 from splatcam.wire import RESULTS, Format
@@ -59,12 +62,13 @@ def test_a_larger_frame_is_averaged_down() -> None:
 
 
 def test_every_variant_gives_all_fields_of_its_message() -> None:
-    for variant, fields in process(SPLATS, PLY, POINTS).items():
+    for variant, fields in process(SPLATS, PLY, POINTS, Variant(Format.COMPACT, "pixel")).items():
         message = RESULTS[variant.format]
         RESULTS[variant.format].model_validate(
             {**fields, "frame_id": 3, "captured_at_ms": 1.5, "timings_ms": {}, "type": str(variant.format)}
         )
-        assert set(fields) >= set(message.model_fields) - {"type", "frame_id", "captured_at_ms", "timings_ms"}
+        required = {name for name, field in message.model_fields.items() if field.is_required()}
+        assert set(fields) >= required - {"frame_id", "captured_at_ms", "timings_ms"}
 
 
 def test_what_differs_in_its_encoding_only_is_built_once() -> None:
@@ -109,10 +113,10 @@ def test_a_broken_frame_is_refused_by_its_code() -> None:
 
 
 def test_bounds_are_the_box_around_the_positions() -> None:
-    bounds = bounds_of(torch.tensor([[1.0, -2.0, 3.0], [0.0, 5.0, 4.0]]))
+    bounds = bounds_of(*torch.tensor([[1.0, -2.0, 3.0], [0.0, 5.0, 4.0]]).unbind(1))
     assert bounds is not None
     assert (bounds.minimum, bounds.maximum) == ((0.0, -2.0, 3.0), (1.0, 5.0, 4.0))
-    assert bounds_of(torch.empty(0, 3)) is None
+    assert bounds_of(*torch.empty(3, 0)) is None
 
 
 def test_the_estimators_memory_is_handed_on_and_not_kept() -> None:
@@ -127,3 +131,40 @@ def test_the_estimators_memory_is_handed_on_and_not_kept() -> None:
         return shown
 
     assert play() == play()
+
+
+OWN, SENT = (Variant(Format.COMPACT, "pixel", color=color) for color in ("own", "sent"))
+
+
+def test_compact_relays_the_cameras_jpeg_to_those_who_did_not_take_it() -> None:
+    data = jpeg(140, 105)
+    fields = process(OWN, SENT, data=data)
+    assert "color" not in fields[OWN]
+    assert fields[SENT]["color"] is data
+    assert fields[OWN]["depth"] is fields[SENT]["depth"], "the depth was deflated twice"
+
+
+def test_compact_holds_the_pixels_and_the_box_of_the_splats() -> None:
+    splats = replace(SPLATS, max_depth_percentile=0.7)
+    surface = replace(OWN, max_depth_percentile=0.7)
+    fields = process(splats, surface)
+    assert fields[surface]["num_splats"] == fields[splats]["num_splats"] < 56 * 70
+    assert fields[surface]["bounds"] == fields[splats]["bounds"]
+    assert fields[surface]["intrinsics"] == fields[splats]["intrinsics"]
+
+
+def test_compact_of_a_scene_that_no_camera_sees_carries_the_scenes_picture_for_everybody() -> None:
+    fields = process(OWN, SENT, name="synthetic")
+    assert fields[OWN]["color"] is fields[SENT]["color"]
+    scene = render(0.0, 70, 56)[0]
+    assert np.abs(decode_frame(fields[OWN]["color"]).rgb.astype(int) - scene).mean() < 6
+
+
+def test_a_picture_with_notes_on_where_it_was_taken_is_encoded_anew_for_others() -> None:
+    exif = b"\xff\xe1\x00\x0fExif\0\0at home"
+    data = jpeg()[:2] + exif + jpeg()[2:]
+    fields = process(OWN, SENT, data=data)
+    assert "color" not in fields[OWN]
+    assert b"at home" not in fields[SENT]["color"]
+    anew = decode_frame(fields[SENT]["color"]).rgb.astype(int)
+    assert np.abs(anew - to_grid(decode_frame(data), 70).numpy()).mean() < 6

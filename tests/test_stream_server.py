@@ -14,12 +14,14 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import websockets
 
 import stream_server
 from splatcam import wire
 from splatcam.bench.local_service import Service, running
+from splatcam.codecs import compact
 from splatcam.wire import ErrorCode
 from tests.pictures import jpeg
 
@@ -151,8 +153,29 @@ async def test_hello_and_a_frame_are_answered_by_splats(service: Service) -> Non
         ]
 
 
+async def test_who_took_the_picture_gets_compact_without_it_and_who_watches_gets_the_cameras_own_jpeg(
+    service: Service,
+) -> None:
+    async with connect(service) as first, connect(service) as second:
+        camera, viewer = Socket(first), Socket(second)
+        await camera.send(wire.Hello(protocol=1, formats=["compact", "splats16"]))
+        session_id = (await camera.until("welcome"))["session_id"]
+        await camera.send(wire.FrameMessage(frame_id=0, captured_at_ms=0.0, jpeg=jpeg()))
+        await camera.until("compact")
+        await viewer.send(wire.Hello(protocol=1, formats=["compact", "splats16"], watch=session_id))
+        assert (await viewer.until("welcome"))["format"] == "compact"
+        await camera.send(wire.FrameMessage(frame_id=1, captured_at_ms=0.0, jpeg=jpeg(seed=1)))
+        own, sent = await camera.until("compact"), await viewer.until("compact")
+        assert own["frame_id"] == sent["frame_id"] == 1
+        assert "color" not in own and sent["color"] == jpeg(seed=1)
+        assert own == {name: value for name, value in sent.items() if name != "color"}
+        rows, columns = own["window"][2:]
+        splats = compact.decode(own, np.zeros((rows, columns, 3), np.uint8)).validate()
+        assert splats.count == own["num_splats"] == rows * columns > 0
+
+
 @pytest.mark.parametrize("output", ["pixel", "points"])
-@pytest.mark.parametrize("name", ["splats16", "gaussian_ply", "pointcloud"])
+@pytest.mark.parametrize("name", ["compact", "splats16", "gaussian_ply", "pointcloud"])
 async def test_every_output_comes_in_every_format_that_can_carry_it(service: Service, output: str, name: str) -> None:
     carries = (output == "points") == (name == "pointcloud")
     async with connect(service) as connection:

@@ -7,7 +7,7 @@ from splatcam.engine import EngineStatus
 from splatcam.streams import StreamHub
 from splatcam.variants import MAX_VARIANTS
 from splatcam.wire import ErrorCode
-from tests.fakes import BROKEN_JPEG, Client, PaperEngine, connected, hub_of, settled
+from tests.fakes import BROKEN_JPEG, JPEG, Client, PaperEngine, connected, hub_of, settled
 
 
 async def camera_with_every_variant_taken(stack: AsyncExitStack, hub: StreamHub) -> Client:
@@ -125,6 +125,27 @@ async def test_viewers_are_told_when_the_camera_leaves() -> None:
             await camera.until("splats16")
             await viewer.hello(watch="newest")
         assert (await viewer.until("error"))["code"] == ErrorCode.UNKNOWN_SESSION
+
+
+async def test_a_picture_goes_to_those_who_did_not_take_it() -> None:
+    engine = PaperEngine()
+    hub = hub_of(engine)
+    async with connected(hub) as camera, connected(hub) as viewer:
+        await camera.hello("compact")
+        await camera.frame(0)
+        assert "color" not in await camera.until("compact")
+        await viewer.hello("compact", watch="newest")
+        await camera.frame(1)
+        assert "color" not in await camera.until("compact")
+        assert (await viewer.until("compact"))["color"] == JPEG
+        assert {variant.color for variant in engine.jobs[-1].variants} == {"own", "sent"}
+        await viewer.frame(7)  # of its own, while it watches another
+        await settled()
+        await camera.frame(2)
+        assert (await viewer.until("compact"))["color"] == JPEG
+        await viewer.hello("compact")  # back to its own camera
+        await viewer.frame(8)
+        assert "color" not in await viewer.until("compact")
 
 
 async def test_who_watched_a_camera_that_left_goes_back_to_its_own() -> None:

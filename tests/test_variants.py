@@ -10,6 +10,7 @@ from splatcam.variants import PLAIN_FORMATS, Variant, ViewerSettings, choose_var
 from splatcam.wire import SPLAT_FORMATS, ErrorCode, Format, SettingsMessage, WireError
 
 ALL = ("splats16", "gaussian_ply", "pointcloud")
+EVERY = ("compact", *ALL)
 
 
 def test_a_model_with_gaussians_sends_them_to_whoever_reads_splats():
@@ -30,6 +31,29 @@ def test_a_client_that_reads_points_only_gets_points():
 def test_the_first_splat_format_of_the_list_is_taken_and_unknown_ones_are_skipped():
     formats = ["splats32", "gaussian_ply", "splats16"]
     assert choose_variant(formats, ViewerSettings(), "full", True).format is Format.GAUSSIAN_PLY
+
+
+def test_compact_is_taken_for_splats_from_depth_where_it_stands_first_and_skipped_for_the_networks_own():
+    formats = ["compact", "splats16", "pointcloud"]
+    assert choose_variant(formats, ViewerSettings(), "full", False).format is Format.COMPACT
+    assert choose_variant(formats, ViewerSettings(output="pixel"), "full", True).format is Format.COMPACT
+    assert choose_variant(formats, ViewerSettings(), "full", True) == Variant(Format.SPLATS16, "network")
+    assert choose_variant(["splats16", "compact"], ViewerSettings(), "full", False).format is Format.SPLATS16
+    with pytest.raises(WireError) as refusal:
+        choose_variant(["compact", "pointcloud"], ViewerSettings(output="network"), "full", True)
+    assert refusal.value.code is ErrorCode.UNSUPPORTED_FORMAT
+
+
+def test_who_has_the_picture_and_the_bits_of_a_depth_matter_to_compact_only():
+    compact, splats = (
+        [
+            choose_variant([format], ViewerSettings(depth_bits=bits), "full", False, color)
+            for bits, color in ((10, "own"), (12, "own"), (12, "sent"))
+        ]
+        for format in ("compact", "splats16")
+    )
+    assert [(v.depth_bits, v.color) for v in compact] == [(10, "own"), (12, "own"), (12, "sent")]
+    assert len(set(splats)) == 1
 
 
 def test_an_output_that_was_asked_for_is_sent():
@@ -83,7 +107,7 @@ def test_a_settings_message_changes_what_it_names_and_nothing_else():
 
 
 @given(
-    st.lists(st.sampled_from([*ALL, "splats32", ""]), max_size=4),
+    st.lists(st.sampled_from([*EVERY, "splats32", ""]), max_size=4),
     st.sampled_from([None, "network", "pixel", "points"]),
     st.sampled_from(["plain", "full"]),
     st.booleans(),
@@ -101,7 +125,7 @@ def test_a_variant_carries_its_output_in_a_format_that_was_listed(
     assert supports or variant.output != "network"
 
 
-@pytest.mark.parametrize("format", ALL)
+@pytest.mark.parametrize("format", EVERY)
 @pytest.mark.parametrize("supports_gaussians", [True, False])
 def test_whoever_said_hello_gets_something_in_the_one_format_it_reads(format: str, supports_gaussians: bool):
     assert choose_variant([format], ViewerSettings(), "full", supports_gaussians).format == format

@@ -1,6 +1,7 @@
 // Wires the page together: address → connection, source and screen → panel. No logic of its own.
 import { Choices } from "./choices.js";
 import { makeCommands } from "./commands.js";
+import { WorkerDecoder } from "./compact/decoder.js";
 import { Connection } from "./connection.js";
 import { GRAPHICS, LOCKED_OUT, passesWithTheFrame } from "./errors.js";
 import { chipOf, modelText, statusText } from "./panel/chip.js";
@@ -13,6 +14,7 @@ import { readParameters, socketAddress } from "./parameters.js";
 import { FrameGrabber } from "./source/capture.js";
 import { filesOf, sortOut } from "./source/dropped.js";
 import { Sources } from "./source/sources.js";
+import { CompactView } from "./view/compact_view.js";
 import { FileView } from "./view/file_view.js";
 import { PlyView } from "./view/ply_view.js";
 import { PointsView } from "./view/points_view.js";
@@ -20,7 +22,7 @@ import { hasWebGL2, Stage } from "./view/scene.js";
 import { Screen } from "./view/screen.js";
 import { SplatView } from "./view/splat_view.js";
 import { canCompileWasm } from "./view/support.js";
-import { countOf } from "./wire.js";
+import { countOf, FORMATS } from "./wire.js";
 
 const DEFAULT_LONG_SIDE_PX = 504;
 const LOOK_EVERY_MS = 250; // at the numbers and the clock
@@ -29,9 +31,14 @@ const element = (id) => document.getElementById(id);
 const now = () => performance.now();
 const wallClock = () => performance.timeOrigin + now(); // as captured_at_ms
 
-function makeViews(stage, notices) {
+function makeViews(stage, notices, onCompact) {
+  const decoder = new WorkerDecoder({
+    createWorker: () => new Worker(new URL("compact/worker.js", import.meta.url), { type: "module" }),
+    schedule: (callback, ms) => setTimeout(callback, ms),
+  });
   const onUnreadable = (text) => notices.say("graphics", `${GRAPHICS.unreadable}: ${text}`);
   return {
+    compact: { view: new CompactView(stage, decoder, onCompact), renderer: "spark" },
     splats16: { view: new SplatView(stage), renderer: "spark" },
     gaussian_ply: { view: new PlyView(stage, onUnreadable), renderer: "spark" },
     pointcloud: { view: new PointsView(stage), renderer: "three" },
@@ -41,6 +48,7 @@ function makeViews(stage, notices) {
 
 class App {
   shown = 0; // results that were on the screen
+  failed = 0; // results that could not be unpacked
   lastResult = null;
   status = null;
   hasResult = false; // on this connection
@@ -57,7 +65,8 @@ class App {
       prefersReducedMotion: matchMedia("(prefers-reduced-motion: reduce)").matches,
     });
     this.stage.onRender(() => this.meter.drawn(now()));
-    this.screen = new Screen(this.stage, makeViews(this.stage, this.notices), {
+    const onCompact = { failed: (error) => this.#onNotUnpacked(error), gaveUp: () => this.#giveUpCompact() };
+    this.screen = new Screen(this.stage, makeViews(this.stage, this.notices, onCompact), {
       shown: (frame) => this.#onShown(frame),
       neverDrawn: () => this.notices.say("graphics", GRAPHICS.neverDrawn),
     });
@@ -71,26 +80,29 @@ class App {
   }
 
   #connect() {
-    const { formats, watch } = this.parameters;
     const connection = new Connection({
       createSocket: () => new WebSocket(socketAddress(document.baseURI)),
       now,
       schedule: (callback, ms) => setTimeout(callback, ms),
       random: Math.random,
-      greeting: { formats, watch, client: "splatcam page" },
+      greeting: this.#greeting(this.parameters.formats),
       wishes: (model) => this.choices.wishes(model),
       on: {
         state: (state, sentence) => this.#onState(state, sentence),
         asked: () => this.notices.say("server", ""),
         welcome: (welcome) => this.#onWelcome(welcome),
         status: (status) => this.#onStatus(status),
-        result: (result, bytes) => this.#onResult(result, bytes),
+        result: (...result) => this.#onResult(...result),
         error: (sentence, code) => this.notices.say(passesWithTheFrame(code) ? "frame" : "server", sentence),
       },
     });
     this.choices.onChange(({ field }) => field !== undefined && connection.ask());
     connection.open();
     return connection;
+  }
+
+  #greeting(formats) {
+    return { formats, watch: this.parameters.watch, client: "splatcam page" };
   }
 
   #longSide() {
@@ -187,6 +199,16 @@ class App {
     this.notices.say("graphics", `${GRAPHICS.drawingFailed}: ${error.message}`);
   }
 
+  #onNotUnpacked(error) {
+    if (this.failed === 0) this.notices.mention("unpacking", `${GRAPHICS.notUnpacked}: ${error.message}.`);
+    this.failed += 1;
+  }
+
+  #giveUpCompact() {
+    this.notices.mention("unpacking", GRAPHICS.gaveUpCompact);
+    this.connection.greetAgain(this.#greeting(FORMATS));
+  }
+
   #onState(state, sentence) {
     if (sentence !== "") this.notices.say("connection", sentence);
     if (state === "waiting" || state === "closed") this.#forgetConnection();
@@ -220,7 +242,9 @@ class App {
     this.#look();
   }
 
-  #onResult(result, bytes) {
+  /** Our own picture does not come back; the result keeps it, for it may be shown again. */
+  #onResult(result, bytes, jpeg) {
+    if (result.type === "compact") result.color ??= jpeg;
     this.meter.received(now(), bytes, result.timings_ms);
     this.lastResult = result;
     this.hasResult = true;
@@ -266,7 +290,7 @@ class App {
 
 /**
  * window.splatcam: a handle for debugging and for the tests.
- *   counts      what came and went so far: sent, dropped, received, errors, connects, shown, rendered
+ *   counts      what came and went so far: sent, dropped, received, errors, connects, failed, shown, rendered
  *   lastResult  the newest result, as decoded
  *   connection, stage (renderer, spark, scene, camera, controls, onRender), screen, choices
  *   freeze(on)  keep the picture that is on the screen
@@ -274,7 +298,7 @@ class App {
 function handle(app) {
   return {
     get counts() {
-      return { ...app.connection.counts, shown: app.shown, rendered: app.stage.rendered };
+      return { ...app.connection.counts, failed: app.failed, shown: app.shown, rendered: app.stage.rendered };
     },
     get lastResult() {
       return app.lastResult;

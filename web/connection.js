@@ -34,7 +34,7 @@ export class Connection {
 
   #options;
   #socket = null;
-  #inFlight = new Map(); // frame_id → when it was sent, ms
+  #inFlight = new Map(); // frame_id → {sentAt: ms, jpeg}
   #nextFrameId = 0;
   #attempt = 0;
   #isGreeted = false; // this socket said hello
@@ -45,7 +45,7 @@ export class Connection {
    * createSocket() → a new WebSocket; now() → milliseconds; schedule(callback, ms), as setTimeout; random() → [0, 1);
    * greeting: fields of `hello`; wishes(model): fields of `settings` or null, model: of `welcome` or undefined;
    * on: {state(state, sentence), asked(): the wishes went out, welcome(message), status(message),
-   *      result(message, bytes), error(sentence, code)}.
+   *      result(message, bytes, jpeg: our own of that frame, undefined where there is none), error(sentence, code)}.
    */
   constructor(options) {
     this.#options = options;
@@ -57,14 +57,14 @@ export class Connection {
     this.counts.connects += 1;
     this.#setState("connecting");
     socket.binaryType = "arraybuffer";
-    socket.onopen = () => this.#greet(socket);
+    socket.onopen = () => this.#open(socket);
     socket.onmessage = (event) => this.#hear(event.data);
     socket.onclose = (event) => this.#closed(event.code);
   }
 
   get framesInFlight() {
     const oldest = this.#options.now() - FORGOTTEN_AFTER_MS;
-    for (const [frameId, sentAt] of this.#inFlight) if (sentAt < oldest) this.#inFlight.delete(frameId);
+    for (const [frameId, { sentAt }] of this.#inFlight) if (sentAt < oldest) this.#inFlight.delete(frameId);
     return this.#inFlight.size;
   }
 
@@ -80,7 +80,7 @@ export class Connection {
       return null;
     }
     const frameId = this.#nextFrameId++;
-    this.#inFlight.set(frameId, this.#options.now());
+    this.#inFlight.set(frameId, { sentAt: this.#options.now(), jpeg });
     this.#socket.send(frame(frameId, capturedAtMs, jpeg));
     this.counts.sent += 1;
     return frameId;
@@ -95,12 +95,24 @@ export class Connection {
     if (this.#isGreeted) this.#ask();
   }
 
+  /** Says hello once more, with other fields: the server answers with another welcome. The session stays. */
+  greetAgain(greeting) {
+    this.#options = { ...this.#options, greeting };
+    if (!this.#isGreeted) return; // the next socket's hello has them
+    this.#setState("connecting");
+    this.#greet(this.#socket);
+  }
+
+  #open(socket) {
+    this.#greet(socket);
+    this.#unanswered = 0;
+    this.#options.schedule(() => this.#beat(socket), PING_EVERY_MS);
+  }
+
   #greet(socket) {
     socket.send(hello(this.#options.greeting));
     this.#isGreeted = true;
     this.#ask();
-    this.#unanswered = 0;
-    this.#options.schedule(() => this.#beat(socket), PING_EVERY_MS);
   }
 
   #ask() {
@@ -155,7 +167,7 @@ export class Connection {
     this.#socket.send(ack(result.frame_id));
     this.counts.received += 1;
     try {
-      this.#options.on.result(result, bytes);
+      this.#options.on.result(result, bytes, this.#inFlight.get(result.frame_id)?.jpeg);
     } finally {
       this.#release(result.frame_id);
     }

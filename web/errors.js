@@ -52,6 +52,8 @@ export const GRAPHICS = {
     "Splats arrive but none has been drawn. Does something on the way (a content security policy, " +
     "a browser extension) forbid WebAssembly or workers?",
   unreadable: "A frame arrived that the renderer cannot read",
+  notUnpacked: "A frame could not be unpacked and was left out",
+  gaveUpCompact: "Frames in the small format could not be unpacked; the page goes on in a larger one.",
 };
 
 const SERVER = {

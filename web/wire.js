@@ -3,7 +3,8 @@
 import { decode as unpack, encode as pack } from "@msgpack/msgpack";
 
 const PROTOCOL_VERSION = 1;
-export const FORMATS = ["splats16", "gaussian_ply", "pointcloud"]; // what this page reads, best first
+/** What this page asks for, best first. It reads `compact` as well. */
+export const FORMATS = ["splats16", "gaussian_ply", "pointcloud"];
 export const BYTES_PER_SPLAT = 16;
 
 /** A message from the server that is not what the protocol says; `frameId` where it is a result that names one. */
@@ -88,6 +89,10 @@ const SERVER_MESSAGES = {
   gaussian_ply: { ...RESULT, num_splats: isCount, ply_data: isBytes },
   pointcloud: { ...RESULT, num_points: isCount, points: isBytes, colors: isBytes },
   splats16: { ...RESULT, num_splats: isCount, data: isBytes },
+  compact: {
+    ...RESULT, num_splats: isCount, window: listOf(isCount, 4), stride: isCount, near: isNumber, far: isNumber,
+    depth_bits: isCount, opacity: isNumber, depth: isBytes, mask: optional(isBytes), color: optional(isBytes),
+  },
 };
 
 /** Whether the payload is as long as its count says. */
@@ -95,6 +100,7 @@ const PAYLOAD_FITS = {
   gaussian_ply: (m) => m.num_splats === 0 || m.ply_data.byteLength > 0,
   pointcloud: (m) => m.points.byteLength === 12 * m.num_points && m.colors.byteLength === 3 * m.num_points,
   splats16: (m) => m.data.byteLength >= BYTES_PER_SPLAT * m.num_splats,
+  compact: () => true, // deflated: compact/fields.js and compact/planes.js hold it to its count
 };
 
 export function isResult(message) {

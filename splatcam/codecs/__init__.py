@@ -37,12 +37,13 @@ def encoder_of(format: Format) -> Encode:
 
 
 def _registry() -> dict[Format, Encode]:
-    from splatcam.codecs import packed16, ply, points
+    from splatcam.codecs import compact, packed16, ply, points
 
     return {
         Format.GAUSSIAN_PLY: ply.encode,
         Format.SPLATS16: packed16.encode,
         Format.POINTCLOUD: points.encode,
+        Format.COMPACT: compact.encode,
     }
 
 

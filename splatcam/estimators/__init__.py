@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from splatcam.wire import ModelInfo
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from splatcam.gaussians import Gaussians
 
+ImageOf = Literal["camera", "scene"]  # camera: the frame on the model's grid; scene: a picture that no camera took
 ReportProgress = Callable[[str, float | None], None]  # a sentence for people, 0 to 1 where known
 
 
@@ -36,6 +37,7 @@ class Prediction:
     image: Tensor  # [H, W, 3] uint8, the colours of the same grid: the frame, or what a synthetic scene looks like
     confidence: Tensor | None = None  # [H, W] f32, larger is surer; the scale is the model's own
     gaussians: Gaussians | None = None  # one per pixel, only where asked for and the model has the head
+    image_of: ImageOf = "camera"
 
 
 class Estimator(Protocol):

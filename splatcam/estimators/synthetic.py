@@ -37,4 +37,4 @@ class SyntheticEstimator:
         height, width, _ = image.shape
         rgb, depth, intrinsics = (torch.from_numpy(array) for array in render(frame / FRAMES_PER_S, width, height))
         time.sleep(self._latency_s)
-        return Prediction(depth=depth, intrinsics=intrinsics, image=rgb), frame + 1
+        return Prediction(depth=depth, intrinsics=intrinsics, image=rgb, image_of="scene"), frame + 1

@@ -1,10 +1,11 @@
 """A server that serves the page and plays scripts: `python -m tests.e2e.scripted_server [PORT]` prints its address.
 
-A page with a camera gets its own pictures back, one splat a pixel. A page that watches gets the script that `watch`
-names, STORY.FORMAT.COUNT.PACE: COUNT results of that story, each sent when the page has acknowledged (`ack`) or drawn
-(`shown`) the one before. `error.CODE` is refused with that code; `error.CODE.welcome` is welcomed all the same.
-`close.CODE` is shown the door, `status.STATE` is told what the engine does, `garbage` gets what is no message,
-`silence` a welcome and nothing else.
+A page with a camera gets its own pictures back, one splat a pixel; `compact` without the picture. A page that watches
+gets the script that `watch` names, STORY.FORMAT.COUNT.PACE: COUNT results of that story, each sent when the page has
+acknowledged (`ack`) or drawn (`shown`) the one before. `error.CODE` is refused with that code; `error.CODE.welcome` is
+welcomed all the same. `close.CODE` is shown the door, `status.STATE` is told what the engine does, `garbage` gets what
+is no message, `silence` a welcome and nothing else. A page that says hello again gets one marker in the format that
+it now wants.
 Every page can also be had under a policy that forbids WebAssembly (/no-wasm.html) or workers (/no-workers.html).
 """
 
@@ -29,7 +30,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from splatcam import wire
 from splatcam.frames import decode_frame
-from tests.e2e.results import Array, result_of
+from tests.e2e.results import Array, result_of, turned_jpeg
 
 WEB = Path(__file__).resolve().parents[2] / "web"
 GRID = (30, 40)  # height, width
@@ -75,7 +76,7 @@ def results_of(story: str, format: str, count: str) -> Iterator[Any]:
     """COUNT results of the story. Format `mixed` takes each in turn."""
     formats = cycle(FORMATS if format == "mixed" else [wire.Format(format)])
     pictures = zip(range(int(count)), story_of(story), formats, strict=False)
-    results = (result_of(rgb, kind, frame_id) for frame_id, rgb, kind in pictures)
+    results = (result_of(rgb, kind, frame_id, color=turned_jpeg(rgb)) for frame_id, rgb, kind in pictures)
     return map(spoil, results) if story == "broken" else results
 
 
@@ -135,7 +136,10 @@ async def tell(websocket: WebSocket, name: str, *rest: str) -> None:
 async def echo(websocket: WebSocket, format: wire.Format) -> None:
     while True:
         message = await receive(websocket)
-        if isinstance(message, wire.FrameMessage):
+        if isinstance(message, wire.Hello):
+            format = wire.Format(message.formats[0])
+            await send(websocket, WELCOME)
+        elif isinstance(message, wire.FrameMessage):
             frame = decode_frame(message.jpeg)
             await send(websocket, result_of(frame.rgb, format, message.frame_id, message.captured_at_ms))
 
@@ -149,7 +153,10 @@ async def play(websocket: WebSocket, story: str, format: str, count: str, pace: 
 
 async def listen(websocket: WebSocket) -> None:
     while True:
-        await receive(websocket)
+        message = await receive(websocket)
+        if isinstance(message, wire.Hello):
+            await send(websocket, WELCOME)
+            await play(websocket, "marker", message.formats[0], "1", "shown")
 
 
 async def receive(websocket: WebSocket) -> Any:

@@ -33,7 +33,7 @@ async function cornersAreRight(page) {
   assert.equal(hue(await meanColor(page, BOTTOM_RIGHT)), "blue");
 }
 
-for (const format of ["splats16", "gaussian_ply", "pointcloud"]) {
+for (const format of ["compact", "splats16", "gaussian_ply", "pointcloud"]) {
   test(`${format}: what is top-left in front of the camera is top-left on the screen`, async () => {
     const page = await openCamera(`?format=${format}`);
     await cornersAreRight(page);
@@ -50,7 +50,7 @@ function watchPolicy() {
   });
 }
 
-for (const format of ["splats16", "gaussian_ply"]) {
+for (const format of ["compact", "splats16", "gaussian_ply"]) {
   test(`${format}: the page does nothing that the service's policy forbids`, async () => {
     const page = await openCamera(`?format=${format}`, "/", [watchPolicy]);
     await reached(page, "shown", 10, 60_000);

@@ -1,6 +1,7 @@
 """Writes the golden files again: `python -m tests.golden.bless`, after a change of the protocol that is meant.
 
 NAME.msgpack is what travels; NAME.json says what it means, bytes as {"hex": ..., "then_zeros": n}.
+compact_cases.py has those of the `compact` planes, in a folder of their own.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from splatcam import wire
+from tests.golden import compact_cases
 from tests.golden.cases import CLIENT_CASES, SERVER_CASES
 
 FOLDER = Path(__file__).resolve().parent
@@ -44,6 +46,11 @@ def main() -> None:
         stale.unlink()
     for name, content in golden_files().items():
         (FOLDER / name).write_bytes(content)
+    compact_cases.FOLDER.mkdir(exist_ok=True)
+    for stale in compact_cases.FOLDER.iterdir():
+        stale.unlink()
+    for name, content in compact_cases.compact_files().items():
+        (compact_cases.FOLDER / name).write_bytes(content)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,16 @@ LIMITS = wire.Limits(max_message_bytes=2_097_152, max_frame_pixels=2_088_960, fr
 POSITIONS = struct.pack("<6f", 0, 0, 1, -1.5, 0.75, 4.25)
 COLORS = bytes([255, 0, 0, 0, 128, 255])
 BOUNDS = wire.Bounds(minimum=(-1.5, -0.75, 0.5), maximum=(1.5, 0.75, 4.25))
+COMPACT: dict[str, Any] = {
+    "num_splats": 3,
+    "window": (11, 15, 1, 3),
+    "stride": 2,
+    "near": 0.75,
+    "far": 4.25,
+    "depth_bits": 10,
+    "opacity": 0.95,
+    "depth": b"bytes that only the decoder knows",
+}
 
 CLIENT_CASES: dict[str, Any] = {
     "hello": wire.Hello(protocol=1, formats=["splats16", "gaussian_ply", "pointcloud"], client="golden 1"),
@@ -41,6 +51,7 @@ CLIENT_CASES: dict[str, Any] = {
         min_opacity=0.25,
         max_depth_percentile=0.9,
         stride=16,
+        depth_bits=12,
         max_fps=12.5,
     ),
     "ping": wire.Ping(t=42.125),
@@ -94,6 +105,8 @@ SERVER_CASES: dict[str, Any] = {
     "gaussian_ply_empty": wire.GaussianPly(**_result(num_splats=0, ply_data=b"", bounds=None)),
     "pointcloud": wire.PointCloud(**_result(num_points=2, points=POSITIONS, colors=COLORS)),
     "splats16": wire.Splats16(**_result(num_splats=1, data=bytes(range(1, 17)) + bytes(2047 * 16))),
+    "compact": wire.Compact(**_result(**COMPACT, mask=bytes([3, 1, 4]), color=JPEG)),
+    "compact_own": wire.Compact(**_result(**COMPACT)),
     **{
         f"error_{code}": wire.Error(code=code, message=text, frame_id=7 if code == wire.ErrorCode.BAD_JPEG else None)
         for code, text in wire.ERROR_EXPLANATIONS.items()

@@ -48,7 +48,7 @@ function connect(options = {}) {
       asked: () => (seen.asked += 1),
       welcome: () => {},
       status: (status) => seen.statuses.push(status),
-      result: (result, bytes) => seen.results.push([result.frame_id, bytes]),
+      result: (result, bytes, jpeg) => seen.results.push([result.frame_id, bytes, jpeg]),
       error: (sentence, code) => seen.errors.push([sentence, code]),
     },
     ...options,
@@ -114,6 +114,40 @@ test("a result answers its own frame and the older ones that the server dropped 
   assert.equal(connection.framesInFlight, 1);
 });
 
+test("a result comes with the picture that was sent as its frame, as long as that is remembered", () => {
+  connectAndWelcome();
+  const jpegs = [0, 1].map((last) => new Uint8Array([0xff, 0xd8, 0xff, last]));
+  for (const jpeg of jpegs) connection.sendFrame(clock, jpeg);
+  serverSays("compact_own", { frame_id: 0 });
+  serverSays("compact_own", { frame_id: 7 });
+  clock += FORGOTTEN_AFTER_MS + 1;
+  connection.sendFrame(clock, JPEG);
+  serverSays("compact_own", { frame_id: 1 });
+  const pictures = seen.results.map(([frameId, , jpeg]) => [frameId, jpeg]);
+  assert.deepEqual(pictures, [[0, jpegs[0]], [7, undefined], [1, undefined]]);
+});
+
+test("it can say hello again with other formats: no new socket, and no frames before the next welcome", () => {
+  connectAndWelcome({ wishes: () => ({ output: "pixel" }) });
+  connection.greetAgain({ formats: ["pointcloud"], client: "test" });
+  assert.deepEqual(socket().types(), ["hello", "settings"]);
+  assert.deepEqual([socket().sent[0].formats, connection.takesFrames], [["pointcloud"], false]);
+  serverSays("welcome");
+  assert.deepEqual([connection.takesFrames, connection.counts.connects], [true, 1]);
+  socket().onclose({ code: 1006 });
+  timers.pop().callback();
+  socket().onopen();
+  assert.deepEqual(socket().sent[0].formats, ["pointcloud"]);
+});
+
+test("another hello that is to be said without a connection is the next one", () => {
+  connect();
+  connection.greetAgain({ formats: ["pointcloud"], client: "test" });
+  assert.deepEqual(socket().sent, []);
+  socket().onopen();
+  assert.deepEqual(socket().sent[0].formats, ["pointcloud"]);
+});
+
 test("a frame leaves the window even where the page fails at its result", () => {
   const fail = () => { throw new Error("a bug"); };
   connectAndWelcome({ on: { state() {}, welcome() {}, result: fail } });
@@ -150,7 +184,7 @@ test("a message that cannot be read is an error in words, and the session goes o
 test("the bytes of a message are told with its result", () => {
   connectAndWelcome();
   socket().onmessage({ data: new Uint8Array(golden("server", "splats16").bytes).buffer });
-  assert.deepEqual(seen.results, [[7, golden("server", "splats16").bytes.length]]);
+  assert.deepEqual(seen.results, [[7, golden("server", "splats16").bytes.length, undefined]]);
 });
 
 test("after a loss it says so, waits longer each time, and starts with an empty window", () => {

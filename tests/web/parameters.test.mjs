@@ -16,6 +16,10 @@ test("a format can be asked for", () => {
   assert.deepEqual(readParameters("?format=pointcloud").formats, ["pointcloud"]);
 });
 
+test("compact, which fits pixel splats only, is asked for with the others behind it", () => {
+  assert.deepEqual(readParameters("?format=compact").formats, ["compact", "splats16", "gaussian_ply", "pointcloud"]);
+});
+
 test("who watches another camera is not asked for one", () => {
   const { watch, wantsSource, wantsCamera } = readParameters("?watch=newest");
   assert.deepEqual([watch, wantsSource, wantsCamera], ["newest", false, false]);

@@ -136,6 +136,16 @@ test("a picture that was frozen while nothing came stays as it is", () => {
   assert.deepEqual(put, [1]);
 });
 
+test("a result that its view had to unpack is on the screen as what it became", () => {
+  const show = (_result, onReady) => onReady(() => true);
+  const unpacked = (result) => ({ ...result, type: "splats16", data: "the view's" });
+  const view = { show, clear() {}, pivotDepth: () => 1, unpacked };
+  screen = new Screen(stage, { compact: { view, renderer: "spark" } }, { shown() {}, neverDrawn() {} });
+  screen.show(result(1, { type: "compact" }));
+  const { type, data, frame_id } = screen.shownResult;
+  assert.deepEqual([type, data, frame_id], ["splats16", "the view's", 1]);
+});
+
 test("what is on the screen is the very result that came, and at first there is none", () => {
   assert.equal(screen.shownResult, null);
   const one = result(1);

@@ -59,6 +59,8 @@ const REFUSED = {
   "fewer splats than counted": changed("splats16", { num_splats: 2049 }),
   "fewer points than counted": changed("pointcloud", { num_points: 3 }),
   "colours that are too few": changed("pointcloud", { colors: new Uint8Array(5) }),
+  "a window of three numbers": changed("compact", { window: [0, 0, 1] }),
+  "a mask that is no bytes": changed("compact", { mask: [1] }),
   "an empty file with splats": changed("gaussian_ply", { ply_data: new Uint8Array(0) }),
   "intrinsics of three numbers": changed("splats16", { intrinsics: [1, 2, 3] }),
   "a bound that is not a number": changed("splats16", { bounds: { minimum: [0, 0, NaN], maximum: [1, 1, 1] } }),

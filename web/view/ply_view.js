@@ -1,7 +1,7 @@
 // `gaussian_ply` → by Blob URL through Spark's own PLY reader. The new mesh is ready before the old one goes, both in
 // one task: no frame without splats, none with both. The newest waits while one is read; older ones are skipped.
 import { SplatMesh } from "@sparkjsdev/spark";
-import { pivotDepthOfWords } from "./splat_view.js";
+import { pivotDepthOfWords } from "./splat_mesh.js";
 
 export class PlyView {
   #stage;

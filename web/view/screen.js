@@ -45,9 +45,14 @@ export class Screen {
     if (!isFrozen && !this.isShowingFile) this.#putHeld();
   }
 
-  /** The result whose picture is on the screen, null where there is none. Its bytes are views into its message. */
+  /**
+   * The result whose picture is on the screen, null where there is none. Its bytes are views into its message, or a
+   * copy of what the view made of them.
+   */
   get shownResult() {
-    return this.isShowingFile ? null : this.#entered;
+    if (this.isShowingFile || this.#entered === null) return null;
+    const { view } = this.#views[this.#entered.type];
+    return view.unpacked?.(this.#entered) ?? this.#entered;
   }
 
   /** The box of what is on the screen, OpenCV axes; undefined where nothing is. */

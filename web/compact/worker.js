@@ -1,0 +1,82 @@
+// The worker beside the page that decodes `compact`: inflates the planes, reads the picture and packs the words. One
+// request at a time: {fields, words: an ArrayBuffer or null} → {words, count} or {error, words}. The buffer goes back
+// and forth, so that a frame costs no memory of its size. compact/decoder.js is the page's side.
+import { Decoder } from "./decode.js";
+import { checkFields, demand, planeSizes } from "./fields.js";
+
+const BYTES_PER_SPLAT = 16;
+const SLICE_BYTES = 1 << 14;
+const AS_IT_IS = { imageOrientation: "from-image", colorSpaceConversion: "none", premultiplyAlpha: "none" };
+
+const NO_PIXELS = { bytes: new Uint8Array(0), columnStep: 0, rowStep: 0 };
+
+const decoder = new Decoder();
+const canvas = new OffscreenCanvas(1, 1);
+const drawing = canvas.getContext("2d", { alpha: false, willReadFrequently: true });
+
+self.onmessage = async ({ data: { fields, words } }) => {
+  let buffer = words;
+  try {
+    checkFields(fields);
+    buffer = withRoomFor(fields, words);
+    const count = await decode(fields, new Uint32Array(buffer));
+    self.postMessage({ words: buffer, count }, [buffer]);
+  } catch (error) {
+    self.postMessage({ error: error.message, words: buffer }, buffer === null ? [] : [buffer]);
+  }
+};
+
+/** Counts change from frame to frame and the buffer should not: it has room for the whole window. */
+function withRoomFor({ window: [, , rows, columns] }, buffer) {
+  const bytes = Math.max(rows * columns, 1) * BYTES_PER_SPLAT;
+  return buffer !== null && buffer.byteLength >= bytes ? buffer : new ArrayBuffer(bytes);
+}
+
+async function decode(fields, words) {
+  const sizes = planeSizes(fields);
+  const [depth, mask, picture] = await Promise.all([
+    inflate(fields.depth, sizes.depth),
+    fields.mask === undefined ? undefined : inflate(fields.mask, sizes.mask),
+    fields.num_splats === 0 ? null : createImageBitmap(new Blob([fields.color]), AS_IT_IS),
+  ]);
+  const pixels = picture === null ? NO_PIXELS : pixelsOf(picture, fields);
+  return decoder.decode(fields, { depth, mask }, pixels, words);
+}
+
+/** Raw deflate → exactly `size` bytes. Stops at the first byte too many. */
+async function inflate(bytes, size) {
+  const inflated = new Uint8Array(size);
+  if (size === 0) return inflated;
+  const { writable, readable } = new DecompressionStream("deflate-raw");
+  const reader = readable.getReader();
+  write(writable, bytes).catch(() => {}); // the reader is told as well
+  let filled = 0;
+  for (let { value, done } = await reader.read(); !done; ({ value, done } = await reader.read())) {
+    if (filled + value.length > size) await reader.cancel();
+    demand(filled + value.length <= size, "a plane is larger than the window");
+    inflated.set(value, filled);
+    filled += value.length;
+  }
+  demand(filled === size, "a plane is smaller than the window");
+  return inflated;
+}
+
+/** A slice at a time: what one write inflates to is in memory at once, a thousand times its size at worst. */
+async function write(writable, bytes) {
+  const writer = writable.getWriter();
+  for (let at = 0; at < bytes.length; at += SLICE_BYTES) await writer.write(bytes.subarray(at, at + SLICE_BYTES));
+  await writer.close();
+}
+
+/** The picture, scaled to the grid, from the window's first pixel to its last. */
+function pixelsOf(picture, { grid: [height, width], window: [row0, column0, rows, columns], stride }) {
+  if (canvas.width !== width || canvas.height !== height) {
+    [canvas.width, canvas.height] = [width, height];
+    drawing.imageSmoothingQuality = "medium"; // forgotten with the size
+  }
+  drawing.drawImage(picture, 0, 0, width, height);
+  picture.close();
+  const boxWidth = (columns - 1) * stride + 1;
+  const { data } = drawing.getImageData(column0, row0, boxWidth, (rows - 1) * stride + 1);
+  return { bytes: data, columnStep: 4 * stride, rowStep: 4 * boxWidth * stride };
+}
