@@ -61,7 +61,8 @@ class App {
       shown: (frame) => this.#onShown(frame),
       neverDrawn: () => this.notices.say("graphics", GRAPHICS.neverDrawn),
     });
-    if (!canCompileWasm()) this.notices.say("wasm", GRAPHICS.noWasm);
+    this.canSort = canCompileWasm();
+    if (!this.canSort) this.notices.say("wasm", GRAPHICS.noWasm);
     this.connection = this.#connect();
     this.grabber = this.#grabFrames();
     if (parameters.wantsSource) this.sources = this.#makeSources();
@@ -144,20 +145,26 @@ class App {
     else if (kind === "splats") await this.#showFile(file);
     else if (this.sources === undefined) this.notices.mention("source", GRAPHICS.watching);
     else {
-      this.screen.backToLive();
+      this.#showLive();
       await this.sources.startFiles(kind === "video" ? [file] : pictures);
     }
+  }
+
+  /** Who chooses a new source wants to see it: neither a file nor a frozen moment stays before it. */
+  #showLive() {
+    this.screen.frozen = false;
+    this.screen.backToLive();
+    this.panel.changed();
   }
 
   async #showFile(file) {
     try {
       await this.screen.showFile(file);
-      this.notices.say("file", "");
+      for (const subject of ["file", "source"]) this.notices.say(subject, ""); // a file needs no camera
     } catch (error) {
       this.notices.mention("file", error.message);
     }
-    this.panel.showFile(this.screen.isShowingFile ? file.name : null);
-    this.#look();
+    this.panel.changed();
   }
 
   #watchPage() {
@@ -188,7 +195,7 @@ class App {
   }
 
   #onState(state, sentence) {
-    if (sentence !== "") this.notices.say("connection", sentence);
+    if (state !== "connecting") this.notices.say("connection", sentence); // an attempt ends nothing yet
     if (state === "waiting" || state === "closed") this.#forgetConnection();
     if (state === "waiting") this.#askWhetherLockedOut();
     if (this.panel !== undefined) this.#look();
@@ -207,7 +214,6 @@ class App {
   }
 
   #onWelcome({ model }) {
-    this.notices.say("connection", "");
     this.notices.say("access", "");
     element("model").textContent = modelText(model);
     element("demonstration").hidden = !model.demonstration;
@@ -216,6 +222,7 @@ class App {
 
   #onStatus(status) {
     this.status = status;
+    this.notices.say("connection", ""); // while the model loads there is no welcome yet, but a server
     this.notices.say("engine", status.state === "failed" ? status.message : "");
     this.#look();
   }
@@ -225,6 +232,7 @@ class App {
     this.lastResult = result;
     this.hasResult = true;
     this.notices.say("frame", "");
+    this.notices.say("wasm", this.canSort || result.type === "pointcloud" ? "" : GRAPHICS.noWasm);
     this.screen.show(result);
   }
 
@@ -290,4 +298,9 @@ function handle(app) {
 }
 
 if (hasWebGL2()) window.splatcam = handle(new App(readParameters(location.search)));
-else new Notices(element("message")).say("graphics", GRAPHICS.noWebGL2);
+else {
+  new Notices(element("message")).say("graphics", GRAPHICS.noWebGL2);
+  element("chip").dataset.kind = "bad";
+  element("status").textContent = "No 3D";
+  element("toolbar").hidden = true; // there is no page behind it
+}
