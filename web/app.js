@@ -1,4 +1,4 @@
-// Wires the page together: address → connection, source and screen → panel. No logic of its own.
+// Wires the page together: address → connection, source and screen → panel.
 import { Choices } from "./choices.js";
 import { makeCommands } from "./commands.js";
 import { Connection } from "./connection.js";
@@ -12,6 +12,7 @@ import { StallWatch } from "./panel/stall.js";
 import { readParameters, socketAddress } from "./parameters.js";
 import { FrameGrabber } from "./source/capture.js";
 import { filesOf, sortOut } from "./source/dropped.js";
+import { ScreenLock } from "./source/screen_lock.js";
 import { Sources } from "./source/sources.js";
 import { FileView } from "./view/file_view.js";
 import { PlyView } from "./view/ply_view.js";
@@ -52,6 +53,7 @@ class App {
     this.notices = new Notices(element("message"));
     this.meter = new Meter();
     this.stall = new StallWatch();
+    this.screenLock = new ScreenLock(navigator.wakeLock);
     this.hud = new Hud(element("numbers"), element("stages"));
     this.stage = new Stage(element("view"), (error) => this.#onDrawingFailed(error), {
       prefersReducedMotion: matchMedia("(prefers-reduced-motion: reduce)").matches,
@@ -172,6 +174,7 @@ class App {
     element("view").addEventListener("webglcontextrestored", () => this.notices.say("card", ""));
     document.addEventListener("visibilitychange", () => {
       this.visibleSince = document.hidden ? Infinity : wallClock();
+      if (!document.hidden) this.#keepScreenOn();
     });
     setInterval(() => this.#look(), LOOK_EVERY_MS);
     this.#look();
@@ -179,13 +182,19 @@ class App {
 
   #onSourceChanged() {
     this.notices.say("source", "");
+    this.#keepScreenOn();
     this.panel.sourceChanged();
+  }
+
+  #keepScreenOn() {
+    this.screenLock.want(this.sources?.isPlaying === true);
   }
 
   /** Where another source goes on playing, the sentence is no state of the page. */
   #onSourceFailed(sentence) {
     if (this.sources.isPlaying) this.notices.mention("source", sentence);
     else this.notices.say("source", sentence);
+    this.#keepScreenOn();
     this.panel.sourceChanged();
   }
 

@@ -5,6 +5,7 @@ import { actionOf, GESTURES, KEYS } from "./keys.js";
 import { offerXr } from "../view/xr.js";
 
 const NO_CAMERA = "";
+const OVER_THE_HELP = ["help", "close"]; // what keys do while it lies over everything
 
 export class PagePanel {
   #document;
@@ -120,7 +121,7 @@ export class PagePanel {
     });
     this.#document.addEventListener("keydown", (event) => {
       const action = actionOf(event);
-      if (action === undefined) return;
+      if (action === undefined || (this.#element("help").open && !OVER_THE_HELP.includes(action))) return;
       event.preventDefault();
       this.#commands[action]();
     });
