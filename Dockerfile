@@ -46,9 +46,11 @@ USER ${USER_ID}
 VOLUME /cache
 EXPOSE 8000
 # Ready, not just alive: a model that failed for good is worth a restart. A first start may fetch gigabytes.
+# Not by urllib: that would ask a proxy which the environment names.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=600s --retries=4 \
-  CMD ["python", "-c", "import os, urllib.request as u; \
-u.urlopen(f'http://127.0.0.1:{os.environ[\"SPLATCAM_PORT\"]}/readyz', timeout=4)"]
+  CMD ["python", "-c", "import http.client, os, sys; \
+c = http.client.HTTPConnection('127.0.0.1', int(os.environ[\"SPLATCAM_PORT\"]), timeout=4); \
+c.request('GET', '/readyz'); sys.exit(c.getresponse().status != 200)"]
 # Exec form: Python is process 1 and gets the SIGTERM itself.
 ENTRYPOINT ["python", "-m", "splatcam.cli"]
 CMD ["serve"]

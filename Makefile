@@ -6,7 +6,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # `make run ARGS="--model small --port 9000"`
 ARGS   ?=
 
-.PHONY: run phone setup test lint browser bench pictures pins bless docs clean
+.PHONY: run phone setup test lint browser bench pictures page-soak pins bless docs clean
 
 run: setup
 	$(BIN)/splatcam serve $(ARGS)
@@ -67,6 +67,9 @@ bench: setup    ## write docs/benchmarks.md: make bench CLIP=a-video-of-a-webcam
 
 docs: setup     ## write the generated documents again
 	$(BIN)/python -m splatcam.docs
+
+page-soak: setup tests/node_modules/.stamp    ## ten minutes of a live page in which nothing may grow: docs/page-soak.md
+	SPLATCAM_TEST_PYTHON=$(BIN)/python node tests/e2e/soak.mjs
 
 pictures: setup tests/node_modules/.stamp $(VENV)/.test    ## take the pictures of docs/images again
 	SPLATCAM_TEST_PYTHON=$(BIN)/python node tests/e2e/screenshots.mjs build/pictures

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import errno
 import logging
 import os
 import socket
@@ -17,7 +18,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import uvicorn
@@ -45,6 +46,7 @@ logger = logging.getLogger("splatcam")
 HARD_MESSAGE_FACTOR = 4
 CLOSE_FULL = 1013
 GRACE_S = 3
+ABOUT_THE_PORT = {errno.EADDRINUSE, errno.EACCES}  # somebody has it; it is below 1024
 
 # ---------------------------------------------------------------- objects
 
@@ -59,7 +61,7 @@ class FrontDoor:
 
     access: Access
     tls: ssl.SSLContext | None
-    greeting: str  # printed when the service answers
+    greeting: str = field(repr=False)  # printed when the service answers; has the token in it
 
 
 def build_front_door(settings: Settings, host: str, port: int) -> FrontDoor:
@@ -97,7 +99,7 @@ def create_app(settings: Settings, engine: Engine) -> FastAPI:
         summaries.cancel()
         await engine.close()
 
-    app = FastAPI(title="splatcam", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(title="splatcam", version=__version__, lifespan=lifespan, openapi_url=None)
     app.state.hub = hub
     app.include_router(health_router(lambda: engine.status))
     app.include_router(page_router(web_folder()))
@@ -190,7 +192,8 @@ def bind(host: str, port: int) -> socket.socket:
             on_failure.pop_all()
     except (OSError, UnicodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "no such host"
-        raise SettingsError(f"cannot listen on {host} port {port}: {why}. Try another with --port.") from None
+        wrong = "port" if isinstance(error, OSError) and error.errno in ABOUT_THE_PORT else "host"
+        raise SettingsError(f"cannot listen on {host} port {port}: {why}. Try another with --{wrong}.") from None
     return listening
 
 

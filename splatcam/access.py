@@ -83,7 +83,7 @@ class Gate:
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         given, _ = split_token(scope["query_string"])
         may_enter = self._is_known(scope) if given is None else self._is_token(given)
-        if may_enter and is_own_page(headers_of(scope), self._access):
+        if may_enter and is_own_page(scope, self._access):
             await self._app(scope, receive, send)
         else:
             await send({"type": "websocket.close", "code": CLOSE_NOT_ALLOWED})  # before accept: the client sees 403
@@ -119,12 +119,14 @@ class Gate:
         return is_same(cookie_of(headers, self._access.cookie_name), self._access.cookie_value)
 
 
-def is_own_page(headers: Mapping[str, str], access: Access) -> bool:
+def is_own_page(scope: Scope, access: Access) -> bool:
     """Browsers tell which page opens a socket, and let any page open any: another site's must not watch the camera."""
+    headers = headers_of(scope)
     origin, host = headers.get("origin"), headers.get("host", "")
     if origin is None or origin in access.origins:  # None: no browser
         return True
-    if host == "" or origin.partition("://")[2] != host:
+    scheme, _, name = origin.partition("://")
+    if host == "" or name != host or (is_https(scope) and scheme != "https"):  # anybody on the way writes a plain page
         return False
     # Any site can give a name of its own to a loopback address, and is then "the same site" there.
     return access.token is not None or not access.is_loopback or is_loopback_name(host)
@@ -140,8 +142,8 @@ def is_loopback_name(host: str) -> bool:
 
 
 def is_https(scope: Scope) -> bool:
-    """For the cookie's Secure flag only. Anybody can send the header, but a lie harms the liar alone: a browser keeps
-    no Secure cookie of a plain connection. A proxy that ends TLS sends it, and its visitors get the safer cookie."""
+    """Asked only to be stricter. Anybody can send the header, but a lie harms the liar alone: a browser keeps no
+    Secure cookie of a plain connection. A proxy that ends TLS sends it, and its visitors get the safer cookie."""
     forwarded = headers_of(scope).get("x-forwarded-proto", "").partition(",")[0].strip()
     return scope["scheme"] in ("https", "wss") or forwarded == "https"
 

@@ -14,7 +14,8 @@ from splatcam import __version__
 EVERYWHERE = ("0.0.0.0", "::")
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 SOMEWHERE = ("192.0.2.1", 9)  # an address of no machine (RFC 5737); it only has to need the default route
-HOST_NAME = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*")
+LABEL = r"(?!..--)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"  # "--" in third place is kept for encoded names
+HOST_NAME = re.compile(rf"{LABEL}(\.{LABEL})*")
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,12 @@ class Reach:
 
 
 def greeting(reach: Reach) -> str:
-    """What is printed when the service answers: the one way in."""
-    return f"splatcam {__version__}: open {reach.here()}"
+    """What is printed when the service answers: the way in, and the others' where they need another."""
+    here, others = reach.here(), reach.phone()
+    told = f"splatcam {__version__}: open {here}"
+    if reach.scheme == "https" or reach.proxy or others in (None, here):
+        return told
+    return f"{told}\nothers in the network: {others} (to watch; their cameras need https)"
 
 
 def phone_greeting(reach: Reach) -> list[str]:
@@ -69,12 +74,12 @@ def phone_greeting(reach: Reach) -> list[str]:
 
 def lan_address() -> str | None:
     """IPv4: addresses of IPv6 change by the day, and with them the certificate. `connect` of UDP sends nothing."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             probe.connect(SOMEWHERE)
-        except OSError:  # no network
-            return None
-        address = probe.getsockname()[0]
+            address = probe.getsockname()[0]
+    except OSError:  # no network, or one without IPv4
+        return None
     return None if ipaddress.ip_address(address).is_loopback else address
 
 
@@ -82,7 +87,7 @@ def own_names(host: str, lan: str | None) -> list[str]:
     """What a browser may call this machine, as a certificate can say it."""
     machine = socket.gethostname().lower()
     names = [*LOOPBACK_NAMES, *([machine] if HOST_NAME.fullmatch(machine) else [])]
-    names += [address for address in (lan, host) if address and address not in EVERYWHERE]
+    names += [address for address in (lan, host.partition("%")[0]) if address and address not in EVERYWHERE]
     return list(dict.fromkeys(names))
 
 

@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ENVIRONMENT_PREFIX = "SPLATCAM_"
 SWITCH = {True: "on", False: "off"}
+ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d+)?")  # as browsers write it
 TOKEN = re.compile(r"[!-~]{12,}")  # what a header and an address can carry, and nobody guesses
 
 
@@ -69,6 +70,15 @@ class Settings(BaseSettings):
     max_frame_pixels: int = Field(1920 * 1088, ge=196, description="largest frame that is decoded")
     summary_every_s: float = Field(5.0, gt=0, le=3600, description="seconds between summary lines in the log")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="how much is logged")
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _origins_are_what_a_browser_sends(cls, origins: str) -> str:
+        """One that no browser sends would let nobody in, and say nothing."""
+        for origin in filter(None, map(str.strip, origins.split(","))):
+            if not ORIGIN.fullmatch(origin):
+                raise ValueError(f"{origin!r} is no https://host[:port] in small letters")
+        return origins
 
     @field_validator("token")
     @classmethod

@@ -49,8 +49,12 @@ def self_signed(names: Sequence[str], folder: Path) -> Path:
 
 
 def cache_folder(environment: Mapping[str, str]) -> Path:
+    """Raises SettingsError where the user has no home, as in a container that gave it a number and no name."""
     cache = Path(environment.get("XDG_CACHE_HOME", ""))
-    return (cache if cache.is_absolute() else Path.home() / ".cache") / "splatcam" / "tls"
+    try:
+        return (cache if cache.is_absolute() else Path.home() / ".cache") / "splatcam" / "tls"
+    except RuntimeError:
+        raise SettingsError("there is no home to keep a certificate in: XDG_CACHE_HOME names a folder") from None
 
 
 def _make(names: Sequence[str]) -> tuple[bytes, bytes]:

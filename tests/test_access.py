@@ -184,6 +184,13 @@ async def test_the_page_of_another_site_may_not_open_one_even_with_the_cookie(or
     assert await socket(OPEN, origin=origin) == REFUSED
 
 
+async def test_a_plain_page_of_the_same_name_may_not_open_the_socket_of_an_https_one() -> None:
+    """Whoever sits on the way can write such a page, and the visitor's cookie would come along."""
+    name = {"host": "a.example", "x-forwarded-proto": "https", "cookie": COOKIE}
+    assert await socket(ACCESS, **name, origin="https://a.example") == ACCEPTED
+    assert await socket(ACCESS, **name, origin="http://a.example") == REFUSED
+
+
 @pytest.mark.parametrize("host", ["localhost:8000", "127.0.0.1:8000", "[::1]:8000", "app.localhost"])
 async def test_the_own_page_on_loopback_may(host: str) -> None:
     assert await socket(OPEN, host=host, origin=f"http://{host}") == ACCEPTED

@@ -34,6 +34,26 @@ def test_the_address_is_one_that_a_browser_here_opens_as_a_secure_page_where_the
     assert greeting(reach(host)).endswith(f": open {address}")
 
 
+def test_other_machines_of_the_network_have_a_link_of_their_own_and_are_told_what_it_cannot_do() -> None:
+    here, elsewhere = greeting(reach("0.0.0.0", token="t", lan="192.168.1.2")).split("\n")
+    assert here.endswith(": open http://localhost:8000/?token=t")
+    assert " http://192.168.1.2:8000/?token=t " in elsewhere and "https" in elsewhere
+
+
+@pytest.mark.parametrize(
+    "only",
+    [
+        reach("127.0.0.1", lan="192.168.1.2"),
+        reach("192.168.1.2", lan="192.168.1.2"),
+        reach("0.0.0.0"),
+        reach("0.0.0.0", "https", lan="192.168.1.2"),
+        reach("0.0.0.0", proxy="https://p.example", lan="10.0.0.7"),
+    ],
+)
+def test_where_one_address_serves_all_one_is_told(only: Reach) -> None:
+    assert "\n" not in greeting(only)
+
+
 def test_the_link_carries_the_token_whatever_it_is_made_of() -> None:
     assert greeting(reach("0.0.0.0", token=TOKEN)).endswith("/?token=a+token%26more")
 
@@ -91,6 +111,14 @@ def test_the_lan_address_is_the_one_that_the_default_route_leaves_by(
     assert lan_address() == lan
 
 
+def test_a_machine_that_speaks_no_ipv4_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unsupported(*_: object) -> Any:
+        raise OSError(97, "Address family not supported by protocol")
+
+    monkeypatch.setattr(socket, "socket", unsupported)
+    assert lan_address() is None
+
+
 def test_a_certificate_is_for_every_name_that_a_browser_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(addresses.socket, "gethostname", lambda: "Laptop.local")
     loopback = ["localhost", "127.0.0.1", "::1"]
@@ -99,6 +127,14 @@ def test_a_certificate_is_for_every_name_that_a_browser_may_use(monkeypatch: pyt
     assert own_names("10.0.0.9", "10.0.0.7") == [*loopback, "laptop.local", "10.0.0.7", "10.0.0.9"]
 
 
-def test_a_machine_with_a_name_that_no_certificate_can_hold_does_without(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(addresses.socket, "gethostname", lambda: "my_laptop")
+@pytest.mark.parametrize("machine", ["my_laptop", "my--laptop", "-laptop", "laptop-.local", "x" * 64, "xn--zz", ""])
+def test_a_machine_with_a_name_that_no_certificate_can_hold_does_without(
+    machine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(addresses.socket, "gethostname", lambda: machine)
     assert own_names("::1", None) == ["localhost", "127.0.0.1", "::1"]
+
+
+def test_a_certificate_names_an_address_without_its_network_card(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(addresses.socket, "gethostname", lambda: "my_laptop")
+    assert own_names("fe80::1%eth0", None) == ["localhost", "127.0.0.1", "::1", "fe80::1"]

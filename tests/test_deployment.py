@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import shlex
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -91,6 +96,27 @@ def test_the_health_check_is_a_program_that_asks_the_port_in_force() -> None:
     assert (python, flag) == ("python", "-c")
     compile(code, "HEALTHCHECK", "exec")
     assert 'os.environ["SPLATCAM_PORT"]' in code and "/readyz" in code
+
+
+@pytest.mark.parametrize(("status", "returned"), [(200, 0), (503, 1)])
+def test_the_health_check_passes_where_the_service_is_ready_also_with_a_proxy_in_the_environment(
+    status: int, returned: int
+) -> None:
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status if self.path == "/readyz" else 404)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    _, *rest = json.loads(those("HEALTHCHECK")[0].partition("CMD ")[2])
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        environment = {"SPLATCAM_PORT": str(server.server_port), "http_proxy": "http://127.0.0.1:9", "no_proxy": ""}
+        check = subprocess.run([sys.executable, *rest], env={**os.environ, **environment}, capture_output=True)
+        server.shutdown()
+    assert check.returncode == returned, check.stderr
 
 
 def test_the_service_does_not_run_as_root_and_keeps_its_weights_on_the_volume() -> None:

@@ -37,7 +37,18 @@ def test_a_package_with_a_scope_does_too(bare_web: Path) -> None:
     assert location.startswith(f"{CDN}/@sparkjsdev/spark@") and location.endswith("/dist/spark.module.min.js")
 
 
-@pytest.mark.parametrize("path", ["left-pad/index.js", "threefold/x.js", "three"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "left-pad/index.js",
+        "threefold/x.js",
+        "three",
+        "three/../../gh/a/b/x.js",
+        "three/..",
+        "three/.\\../x",
+        "three/%2e%2e/x",
+    ],
+)
 def test_what_the_page_does_not_import_is_not_sent_anywhere(bare_web: Path, path: str) -> None:
     with pytest.raises(HTTPException) as refused:
         package_file(bare_web)(path)

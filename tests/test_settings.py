@@ -52,6 +52,19 @@ def test_a_token_that_is_easy_to_guess_or_fits_no_header_is_refused_and_not_repe
     assert token not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    "origin", ["splat.example.com", "https://a.example/", "https://a.example/splat", "*", "https://A.example"]
+)
+def test_an_origin_that_no_browser_would_send_is_refused(origin: str) -> None:
+    with pytest.raises(SettingsError, match="--allowed-origins: .* is no https://host"):
+        settings("--allowed-origins", f"https://b.example, {origin}")
+
+
+@pytest.mark.parametrize("origin", ["", "https://a.example", "http://10.0.0.7:8080", "http://[fd00::2]:80,https://b.c"])
+def test_origins_as_browsers_send_them_are_taken(origin: str) -> None:
+    assert settings("--allowed-origins", origin).allowed_origins == origin
+
+
 def test_settings_that_contradict_each_other_are_named_in_words() -> None:
     with pytest.raises(SettingsError, match="^--token and --no-auth contradict each other$"):
         settings("--token", "correct-horse-battery", "--no-auth")

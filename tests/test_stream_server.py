@@ -275,12 +275,17 @@ def test_a_busy_port_ends_the_start_with_one_sentence(capsys: pytest.CaptureFixt
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         assert stream_server.main(["--port", str(taken.getsockname()[1])]) == 1
-    assert "cannot listen" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "cannot listen" in told and told.endswith("Try another with --port.\n")
 
 
-def test_a_host_that_is_none_ends_the_start_with_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
-    assert stream_server.main(["--host", "a..b", "--port", "0"]) == 1
-    assert "cannot listen" in capsys.readouterr().err
+@pytest.mark.parametrize("host", ["a..b", "203.0.113.1"])  # no name; an address of no machine
+def test_a_host_that_is_not_ours_ends_the_start_with_one_sentence(
+    host: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert stream_server.main(["--host", host, "--port", "0"]) == 1
+    told = capsys.readouterr().err
+    assert "cannot listen" in told and told.endswith("Try another with --host.\n")
 
 
 def test_a_setting_out_of_range_ends_the_start_with_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:

@@ -128,3 +128,12 @@ def test_certificates_are_kept_where_caches_are(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(Path, "home", lambda: tmp_path)
     for environment in ({}, {"XDG_CACHE_HOME": ""}, {"XDG_CACHE_HOME": "not/absolute"}):
         assert cache_folder(environment) == tmp_path / ".cache" / "splatcam" / "tls"
+
+
+def test_a_user_without_a_home_is_told_where_certificates_could_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")  # as pathlib says it of an unknown user
+
+    monkeypatch.setattr(Path, "home", homeless)
+    with pytest.raises(SettingsError, match="XDG_CACHE_HOME"):
+        cache_folder({})

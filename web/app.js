@@ -1,4 +1,4 @@
-// Wires the page together: address → connection, source and screen → panel. No logic of its own.
+// Wires the page together: address → connection, source and screen → panel.
 import { Choices } from "./choices.js";
 import { makeCommands } from "./commands.js";
 import { WorkerDecoder } from "./compact/decoder.js";
@@ -13,6 +13,7 @@ import { StallWatch } from "./panel/stall.js";
 import { readParameters, socketAddress } from "./parameters.js";
 import { FrameGrabber } from "./source/capture.js";
 import { filesOf, sortOut } from "./source/dropped.js";
+import { ScreenLock } from "./source/screen_lock.js";
 import { Sources } from "./source/sources.js";
 import { CompactView } from "./view/compact_view.js";
 import { FileView } from "./view/file_view.js";
@@ -60,6 +61,7 @@ class App {
     this.notices = new Notices(element("message"));
     this.meter = new Meter();
     this.stall = new StallWatch();
+    this.screenLock = new ScreenLock(navigator.wakeLock);
     this.hud = new Hud(element("numbers"), element("stages"));
     this.stage = new Stage(element("view"), (error) => this.#onDrawingFailed(error), {
       prefersReducedMotion: matchMedia("(prefers-reduced-motion: reduce)").matches,
@@ -70,7 +72,8 @@ class App {
       shown: (frame) => this.#onShown(frame),
       neverDrawn: () => this.notices.say("graphics", GRAPHICS.neverDrawn),
     });
-    if (!canCompileWasm()) this.notices.say("wasm", GRAPHICS.noWasm);
+    this.canSort = canCompileWasm();
+    if (!this.canSort) this.notices.say("wasm", GRAPHICS.noWasm);
     this.connection = this.#connect();
     this.grabber = this.#grabFrames();
     if (parameters.wantsSource) this.sources = this.#makeSources();
@@ -156,20 +159,26 @@ class App {
     else if (kind === "splats") await this.#showFile(file);
     else if (this.sources === undefined) this.notices.mention("source", GRAPHICS.watching);
     else {
-      this.screen.backToLive();
+      this.#showLive();
       await this.sources.startFiles(kind === "video" ? [file] : pictures);
     }
+  }
+
+  /** Who chooses a new source wants to see it: neither a file nor a frozen moment stays before it. */
+  #showLive() {
+    this.screen.frozen = false;
+    this.screen.backToLive();
+    this.panel.changed();
   }
 
   async #showFile(file) {
     try {
       await this.screen.showFile(file);
-      this.notices.say("file", "");
+      for (const subject of ["file", "source"]) this.notices.say(subject, ""); // a file needs no camera
     } catch (error) {
       this.notices.mention("file", error.message);
     }
-    this.panel.showFile(this.screen.isShowingFile ? file.name : null);
-    this.#look();
+    this.panel.changed();
   }
 
   #watchPage() {
@@ -177,6 +186,7 @@ class App {
     element("view").addEventListener("webglcontextrestored", () => this.notices.say("card", ""));
     document.addEventListener("visibilitychange", () => {
       this.visibleSince = document.hidden ? Infinity : wallClock();
+      if (!document.hidden) this.#keepScreenOn();
     });
     setInterval(() => this.#look(), LOOK_EVERY_MS);
     this.#look();
@@ -184,13 +194,19 @@ class App {
 
   #onSourceChanged() {
     this.notices.say("source", "");
+    this.#keepScreenOn();
     this.panel.sourceChanged();
+  }
+
+  #keepScreenOn() {
+    this.screenLock.want(this.sources?.isPlaying === true);
   }
 
   /** Where another source goes on playing, the sentence is no state of the page. */
   #onSourceFailed(sentence) {
     if (this.sources.isPlaying) this.notices.mention("source", sentence);
     else this.notices.say("source", sentence);
+    this.#keepScreenOn();
     this.panel.sourceChanged();
   }
 
@@ -210,7 +226,7 @@ class App {
   }
 
   #onState(state, sentence) {
-    if (sentence !== "") this.notices.say("connection", sentence);
+    if (state !== "connecting") this.notices.say("connection", sentence); // an attempt ends nothing yet
     if (state === "waiting" || state === "closed") this.#forgetConnection();
     if (state === "waiting") this.#askWhetherLockedOut();
     if (this.panel !== undefined) this.#look();
@@ -229,7 +245,6 @@ class App {
   }
 
   #onWelcome({ model }) {
-    this.notices.say("connection", "");
     this.notices.say("access", "");
     element("model").textContent = modelText(model);
     element("demonstration").hidden = !model.demonstration;
@@ -238,6 +253,7 @@ class App {
 
   #onStatus(status) {
     this.status = status;
+    this.notices.say("connection", ""); // while the model loads there is no welcome yet, but a server
     this.notices.say("engine", status.state === "failed" ? status.message : "");
     this.#look();
   }
@@ -249,6 +265,7 @@ class App {
     this.lastResult = result;
     this.hasResult = true;
     this.notices.say("frame", "");
+    this.notices.say("wasm", this.canSort || result.type === "pointcloud" ? "" : GRAPHICS.noWasm);
     this.screen.show(result);
   }
 
@@ -314,4 +331,9 @@ function handle(app) {
 }
 
 if (hasWebGL2()) window.splatcam = handle(new App(readParameters(location.search)));
-else new Notices(element("message")).say("graphics", GRAPHICS.noWebGL2);
+else {
+  new Notices(element("message")).say("graphics", GRAPHICS.noWebGL2);
+  element("chip").dataset.kind = "bad";
+  element("status").textContent = "No 3D";
+  element("toolbar").hidden = true; // there is no page behind it
+}

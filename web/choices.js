@@ -4,6 +4,7 @@ const percent = (value) => `${Math.round(100 * value)} %`;
 const times = (value) => `${value.toFixed(1)} ×`;
 const AS_FAST_AS_IT_GOES = 60;
 const FASTEST_FPS = 240; // what `settings` takes
+const DECIMALS = 2; // of the finest step
 
 /**
  * name: in the address; group: heading in the panel; kind: select {options}, range {min, max, step, format} or flag;
@@ -131,5 +132,11 @@ function parse(choice, text) {
   if (choice.kind === "select") return Object.hasOwn(choice.options, text) ? text : undefined;
   const number = Number(text);
   if (text.trim() === "" || !Number.isFinite(number)) return undefined;
-  return Math.min(choice.max, Math.max(choice.min, number));
+  return nearestStep(choice, Math.min(choice.max, Math.max(choice.min, number)));
+}
+
+/** What a slider can stand at: the server refuses half a stride. */
+function nearestStep({ min, step }, number) {
+  const steps = Math.round((number - min) / step);
+  return Number((min + steps * step).toFixed(DECIMALS));
 }

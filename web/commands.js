@@ -30,7 +30,7 @@ export function makeCommands({ stage, screen, sources, choices, notices }, page)
     axes: () => toggle("axes"),
     mirror: () => toggle("mirror"),
     hud: () => toggle("hud"),
-    screenshot: async () => page.save("splatcam.png", await stage.screenshot()),
+    screenshot: () => saveScreenshot(stage, notices, page),
     savePly: () => savedAs("ply", async (result) => (await import("./save/ply.js")).plyOf(result)),
     saveSpz: () => savedAs("spz", async (result) => (await import("./save/spz.js")).spzOf(result)),
     openFiles: () => page.openFiles(),
@@ -47,9 +47,17 @@ export function makeCommands({ stage, screen, sources, choices, notices }, page)
   };
 }
 
+async function saveScreenshot(stage, notices, page) {
+  try {
+    page.save("splatcam.png", await stage.screenshot());
+  } catch (error) {
+    notices.mention("save", `The screenshot could not be saved: ${error.message}`);
+  }
+}
+
 async function saveFrame(result, extension, encode, notices, page) {
   if (result === null) {
-    notices.mention("save", "There is no frame to save yet.");
+    notices.mention("save", "There is no frame of a camera on the screen that could be saved.");
     return;
   }
   try {

@@ -1,10 +1,13 @@
 // The page's address → what this page is: whose camera, in which format, where the server is. Pure.
 import { FORMATS } from "./wire.js";
 
-/** ?format=compact|splats16|gaussian_ply|pointcloud, ?watch=SESSION|newest, ?source=none. choices.js reads the rest. */
+/**
+ * ?format=compact|splats16|gaussian_ply|pointcloud, ?watch=SESSION|newest, ?source=none; an empty one counts as not
+ * given. choices.js reads the rest.
+ */
 export function readParameters(search) {
   const given = new URLSearchParams(search);
-  const watch = given.get("watch") ?? undefined;
+  const watch = given.get("watch") || undefined;
   return {
     formats: formatsOf(given.get("format")),
     watch,
@@ -15,7 +18,7 @@ export function readParameters(search) {
 
 /** A format that is asked for is meant, but `compact` fits pixel splats only and has to have others behind it. */
 function formatsOf(asked) {
-  if (asked === null) return FORMATS;
+  if (!asked) return FORMATS;
   return asked === "compact" ? [asked, ...FORMATS] : [asked];
 }
 

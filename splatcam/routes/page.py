@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 from fastapi import APIRouter, HTTPException, Request
@@ -16,6 +17,7 @@ from splatcam.routes.headers import PagePolicy
 CDN = "https://cdn.jsdelivr.net/npm"
 PAGES = ("/", "/viewer-gaussian.html", "/viewer.html")
 HIDDEN = {"node_modules", "package-lock.json"}  # packages have a route of their own
+PLAIN_PATH = re.compile(r"(/[\w@][\w@.+-]*)+", re.ASCII)  # no dots that lead out of the package, written in any way
 MODULE_TYPES = {".js": "text/javascript", ".mjs": "text/javascript"}
 
 
@@ -56,10 +58,10 @@ def page_router(web: Path) -> APIRouter:
         package = next((name for name in versions if path.startswith(name + "/")), None)
         if package is None:
             raise HTTPException(404)
-        root = web / "node_modules" / package
-        if not root.is_dir():
-            return RedirectResponse(f"{CDN}/{package}@{versions[package]}{path.removeprefix(package)}")
-        file = _file_below(root, path.removeprefix(package + "/"))
+        root, rest = web / "node_modules" / package, path.removeprefix(package)
+        if not root.is_dir() and PLAIN_PATH.fullmatch(rest):
+            return RedirectResponse(f"{CDN}/{package}@{versions[package]}{rest}")
+        file = _file_below(root, rest[1:])
         if file is None:
             raise HTTPException(404)
         return FileResponse(file, media_type=MODULE_TYPES.get(file.suffix), headers={"Cache-Control": "max-age=3600"})

@@ -3,9 +3,9 @@
 A page with a camera gets its own pictures back, one splat a pixel; `compact` without the picture. A page that watches
 gets the script that `watch` names, STORY.FORMAT.COUNT.PACE: COUNT results of that story, each sent when the page has
 acknowledged (`ack`) or drawn (`shown`) the one before. `error.CODE` is refused with that code; `error.CODE.welcome` is
-welcomed all the same. `close.CODE` is shown the door, `status.STATE` is told what the engine does, `garbage` gets what
-is no message, `silence` a welcome and nothing else. A page that says hello again gets one marker in the format that
-it now wants.
+welcomed all the same. `close.CODE` is shown the door, `status.STATE` is told what the engine does, `starting` the same
+before there is a model and so without a welcome, `garbage` gets what is no message, `silence` a welcome and nothing
+else. A page that says hello again gets one marker in the format that it now wants.
 Every page can also be had under a policy that forbids WebAssembly (/no-wasm.html) or workers (/no-workers.html).
 """
 
@@ -122,13 +122,15 @@ async def tell(websocket: WebSocket, name: str, *rest: str) -> None:
     elif name == "close":
         await websocket.close(int(rest[0]))
         return
-    if name != "error" or rest[1:] == ("welcome",):
+    elif name == "starting":
+        await send(websocket, STATUSES["loading"])
+    if name not in ("error", "starting") or rest[1:] == ("welcome",):
         await send(websocket, WELCOME)
     if name == "status":
         await send(websocket, STATUSES[rest[0]])
     elif name == "garbage":
         await websocket.send_bytes(b"no msgpack map")
-    elif name not in ("error", "silence"):
+    elif name not in ("error", "starting", "silence"):
         await play(websocket, name, *rest)
     await listen(websocket)
 

@@ -3,8 +3,9 @@
 //     node tests/e2e/soak.mjs [SECONDS] [FORMAT] [CLIP.mjpeg]
 //
 // The real service with the built-in model, real Chromium, a clip as the camera. Prints a line every tenth of the run
-// and at the end the table that docs/benchmarks.md quotes; exits with 1 where something grew.
+// and writes docs/page-soak.md; exits with 1 where something grew.
 import { execFileSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import {
   countBlobUrls, countTextures, FAKE_CAMERA, heapBytes, launch, makeClips, openPage, reached, startServer,
@@ -13,6 +14,14 @@ import {
 const [seconds = "600", format = "splats16", clip] = process.argv.slice(2);
 const SAMPLES = 10;
 const HEAP_TOLERANCE_BYTES = 3_000_000; // engine-internal caches still fill up in the first minutes
+const REPORT = new URL("../../docs/page-soak.md", import.meta.url);
+const HEAD = `<!-- Written by \`make page-soak\`. -->
+
+# Ten minutes of a live page
+
+The real service with the built-in model on a small grid, in Chromium without a graphics card: what the page holds after
+a garbage collection, and what it has done so far. Heap, textures, sockets and Blob URLs have to stay as they were.
+`;
 const FLAGS = "--model builtin --device cpu --process-res 112 --threads 1 --port 0".split(" ");
 
 function countSockets() {
@@ -62,14 +71,14 @@ async function main() {
   }
 }
 
-/** Prints the table; true where nothing grew. */
+/** Writes the table; true where nothing grew. */
 function report(rows, faults) {
   const columns = Object.keys(rows[0]);
   const commit = execFileSync("git", ["rev-parse", "--short", "HEAD"], { encoding: "utf8" }).trim();
-  console.log(`\n${format}, ${seconds} s, ${cpus()[0].model}, ${cpus().length} cores, commit ${commit}\n`);
-  for (const line of [columns, columns.map(() => "---"), ...rows.map((row) => columns.map((name) => row[name]))]) {
-    console.log(`| ${line.join(" | ")} |`);
-  }
+  const lines = [columns, columns.map(() => "---"), ...rows.map((row) => columns.map((name) => row[name]))];
+  const table = lines.map((line) => `| ${line.join(" | ")} |`).join("\n");
+  const run = `${format}, ${seconds} s, ${cpus()[0].model}, ${cpus().length} cores, commit ${commit}.`;
+  writeFileSync(REPORT, `${HEAD}\n${run}\n\n${table}\n`);
   const [first, last] = [rows[0], rows.at(-1)];
   const grew = ["textures", "sockets", "blobUrls"].filter((name) => last[name] > first[name]);
   if ((last.heapMb - first.heapMb) * 1e6 > HEAP_TOLERANCE_BYTES) grew.push("heapMb");

@@ -206,16 +206,91 @@ test("a photo that was taken upside down is turned", async () => {
   await finish(page);
 });
 
+/** Drops a file on the page. */
+function drop(page, name, bytes) {
+  return page.evaluate(([file, content]) => {
+    const dataTransfer = new DataTransfer();
+    dataTransfer.items.add(new File([new Uint8Array(content)], file));
+    document.body.dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true }));
+  }, [name, [...bytes]]);
+}
+
+/** Drops what is on the screen, as a file. */
+async function dropSplats(page, name) {
+  const bytes = await page.evaluate(async () => {
+    const { plyOf } = await import("/save/ply.js");
+    return [...plyOf(window.splatcam.lastResult)];
+  });
+  await drop(page, name, bytes);
+}
+
+const playsThePhoto = (page) => page.waitForFunction(() => document.getElementById("camera").videoWidth === 160);
+const fileIsNamed = (page, name) => page.locator("#file-name", { hasText: name }).waitFor();
+
 test("a dropped photo takes the camera's place", async () => {
   const page = await openPage(browser, server.url);
   await reached(page, "shown", 1);
-  const bytes = [...(await photo(page))];
-  await page.evaluate((content) => {
-    const dataTransfer = new DataTransfer();
-    dataTransfer.items.add(new File([new Uint8Array(content)], "photo.jpg", { type: "image/jpeg" }));
-    document.body.dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true }));
-  }, bytes);
-  await page.waitForFunction(() => document.getElementById("camera").videoWidth === 160);
+  await drop(page, "photo.jpg", await photo(page));
+  await playsThePhoto(page);
+  await finish(page);
+});
+
+test("a photo that is dropped on a file of splats, or on a frozen moment, is seen", async () => {
+  const page = await openPage(browser, server.url);
+  await reached(page, "shown", 1);
+  await page.locator('#toolbar [data-action="freeze"]').click();
+  await dropSplats(page, "scene.ply");
+  await fileIsNamed(page, "scene.ply");
+  await drop(page, "photo.jpg", await photo(page));
+  await playsThePhoto(page);
+  await page.locator("#file-bar").waitFor({ state: "hidden" });
+  const { shown } = await page.evaluate(() => window.splatcam.counts);
+  await reached(page, "shown", shown + 2);
+  await page.locator("#status", { hasText: "Live" }).waitFor();
+  assert.equal(await page.locator('#toolbar [data-action="freeze"]').getAttribute("aria-pressed"), "false");
+  await finish(page);
+});
+
+test("a file that cannot be read leaves the one on the screen, and its name", async () => {
+  const page = await openPage(browser, server.url);
+  await reached(page, "shown", 1);
+  await dropSplats(page, "scene.ply");
+  await fileIsNamed(page, "scene.ply");
+  await drop(page, "broken.ply", Buffer.from("ply\nformat ascii 1.0\nend_header\n"));
+  await says(page, "“broken.ply” cannot be read");
+  assert.equal(await page.textContent("#file-name"), "scene.ply");
+  await page.getByRole("button", { name: "Back to live" }).click();
+  await page.locator("#file-bar").waitFor({ state: "hidden" });
+  await page.locator("#status", { hasText: "Live" }).waitFor();
+  await finish(page);
+});
+
+test("on a phone the name of a file covers none of the numbers", async () => {
+  const page = await openPage(browser, server.url, { viewport: { width: 390, height: 844 } });
+  await page.locator("#hud").waitFor();
+  await dropSplats(page, "a-name-that-is-rather-long-for-a-phone-held-upright.ply");
+  await page.locator("#file-bar").waitFor();
+  const [bar, hud] = [await page.locator("#file-bar").boundingBox(), await page.locator("#hud").boundingBox()];
+  assert.ok(bar.y + bar.height <= hud.y, JSON.stringify([bar, hud]));
+  assert.ok(bar.x >= 0 && bar.x + bar.width <= 390, JSON.stringify(bar));
+  await finish(page);
+});
+
+test("who has no camera and opens a file of splats is not asked for the camera any more", async () => {
+  const page = await openPage(browser, server.url);
+  await reached(page, "shown", 1);
+  await page.evaluate(() => {
+    const [track] = document.getElementById("camera").srcObject.getVideoTracks();
+    track.stop();
+    track.dispatchEvent(new Event("ended"));
+  });
+  await says(page, "The camera was disconnected");
+  await dropSplats(page, "scene.ply");
+  await fileIsNamed(page, "scene.ply");
+  await page.locator("#message").waitFor({ state: "hidden" });
+  assert.equal(await page.isHidden("#start"), true);
+  await page.getByRole("button", { name: "Back to live" }).click();
+  await page.locator("#start").waitFor();
   await finish(page);
 });
 

@@ -72,6 +72,8 @@ test("no WebGL 2: the page says so instead of showing nothing", () =>
   withBrowser(["--disable-3d-apis"], async (browser) => {
     const page = await openPage(browser, `${server.url}/?source=none`);
     await says(page, "no WebGL 2");
+    await chipSays(page, "No 3D");
+    assert.equal(await page.isHidden("#toolbar"), true);
     await finish(page);
   }));
 
@@ -79,6 +81,14 @@ test("WebAssembly forbidden: the page says so at once, and what works without it
   withBrowser([], async (browser) => {
     const page = await openPage(browser, `${server.url}/no-wasm.html?watch=marker.splats16.1.shown`);
     await says(page, "forbids WebAssembly");
+    await finish(page, (fault) => fault.startsWith("CompileError: WebAssembly"));
+  }));
+
+test("WebAssembly forbidden and points on the screen: there is nothing left to say", () =>
+  withBrowser([], async (browser) => {
+    const page = await openPage(browser, `${server.url}/no-wasm.html?watch=marker.pointcloud.1.shown`);
+    await reached(page, "shown", 1);
+    assert.doesNotMatch(await page.textContent("#message"), /WebAssembly/);
     await finish(page, (fault) => fault.startsWith("CompileError: WebAssembly"));
   }));
 
@@ -215,6 +225,23 @@ test("a server that goes away and comes back: the page says so, and goes on by i
     assert.equal(await page.isHidden("#message"), true);
     await finish(page, WHAT_THE_BROWSER_LOGS);
   }));
+
+for (const [script, chip] of [["starting", "Connecting"], ["error.unsupported_format", "Refused by the server"]]) {
+  test(`a server that comes back and says ${script}: nobody reads any more that it cannot be reached`, (t) =>
+    withBrowser([], async (browser) => {
+      const first = await startScriptedServer();
+      t.after(first.stop);
+      const page = await openPage(browser, `${first.url}/?watch=${script}`);
+      await chipSays(page, chip);
+      await first.stop();
+      await says(page, "The server cannot be reached. Trying again.");
+      const second = await startScriptedServer(new URL(first.url).port);
+      t.after(second.stop);
+      await page.waitForFunction(() => !document.getElementById("message").textContent.includes("cannot be reached"));
+      await chipSays(page, chip);
+      await finish(page, WHAT_THE_BROWSER_LOGS);
+    }));
+}
 
 test("a part of the page that cannot be loaded is told in words", () =>
   withBrowser([], async (browser) => {

@@ -28,6 +28,7 @@ test("who has no source yet is connected, who waits for the first result is told
 test("a stream that hangs is stalled, also where the picture is frozen", () => {
   assert.equal(textOf({ isStalled: true, isFrozen: true }), "Stalled");
   assert.equal(textOf({ isFrozen: true }), "Frozen");
+  assert.equal(textOf({ isFrozen: true, hasSource: false }), "Frozen"); // the moment is still there
 });
 
 test("a failed model and a file on the screen are told before all else", () => {

@@ -29,6 +29,12 @@ test("nonsense in the address counts as not given; a number out of range is the 
   assert.deepEqual(valuesOf("depth", "fps"), [1, 1]);
 });
 
+test("a number between two steps is the nearest step: the server refuses half a stride", () => {
+  const choices = new Choices("?stride=2.5&depth=0.777&scale=1.26&opacity=0.3&fps=0.5");
+  const values = ["stride", "depth", "scale", "opacity", "fps"].map((name) => choices.get(name));
+  assert.deepEqual(values, [3, 0.78, 1.3, 0.3, 1]);
+});
+
 test("a choice is told once, and not where nothing changes", () => {
   const choices = new Choices("");
   const told = [];

@@ -35,6 +35,12 @@ test("a control gets the keys that it needs", () => {
   assert.equal(press("r", { tagName: "INPUT", type: "range" }), "reset");
 });
 
+test("a key that is held down acts once, but the size goes on changing", () => {
+  const hold = (key) => press(key, { tagName: "BODY" }, { repeat: true });
+  assert.deepEqual([" ", "s", "d", "p"].map(hold), [undefined, undefined, undefined, undefined]);
+  assert.deepEqual(["+", "-"].map(hold), ["larger", "smaller"]);
+});
+
 test("escape closes from anywhere", () => {
   assert.equal(press("Escape", { tagName: "SELECT" }), "close");
 });

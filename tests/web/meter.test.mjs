@@ -74,4 +74,5 @@ test("a picture from before the page was in view has no latency: it waited for s
   assert.equal(latencyMs(1000, 0, 1080), 80);
   assert.equal(latencyMs(1000, 60_000, 60_010), undefined);
   assert.equal(latencyMs(1000, Infinity, 1080), undefined);
+  assert.equal(latencyMs(undefined, 0, 1080), undefined); // it waited for the person in another way
 });

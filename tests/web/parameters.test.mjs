@@ -25,6 +25,10 @@ test("who watches another camera is not asked for one", () => {
   assert.deepEqual([watch, wantsSource, wantsCamera], ["newest", false, false]);
 });
 
+test("a parameter that is empty counts as not given", () => {
+  assert.deepEqual(readParameters("?watch=&format=&source="), readParameters(""));
+});
+
 test("source=none asks for no camera and still offers a file", () => {
   const { wantsSource, wantsCamera } = readParameters("?source=none");
   assert.deepEqual([wantsSource, wantsCamera], [true, false]);

@@ -48,8 +48,8 @@ beforeEach(() => {
 });
 
 /** Shows a file and draws it. */
-async function showFile() {
-  const shown = screen.showFile({});
+async function showFile(name = "one.ply") {
+  const shown = screen.showFile({ name });
   files.scenes.at(-1).done();
   await shown;
   draw();
@@ -161,6 +161,19 @@ test("what can be fitted into the view is the box of what is on the screen", asy
   assert.equal(screen.shownBounds, BOUNDS);
 });
 
+test("a result that waited for the person is seen, but when it was captured says nothing any more", async () => {
+  screen.show(result(1));
+  draw();
+  screen.frozen = true;
+  screen.show(result(2));
+  await showFile();
+  screen.backToLive();
+  draw();
+  screen.frozen = false;
+  draw();
+  assert.deepEqual(seen, [{ frame_id: 1, captured_at_ms: 10 }, { frame_id: 1 }, { frame_id: 2 }]);
+});
+
 test("a screen that is frozen before the first picture does not complain that none is drawn", () => {
   screen.frozen = true;
   screen.show(result(1));
@@ -234,6 +247,20 @@ test("of two files the one that was asked for last is shown, in whatever order t
   files.scenes[0].done();
   await first;
   assert.deepEqual([files.shown, files.scenes[0].scene.isDisposed], [files.scenes[1].scene, true]);
+});
+
+test("the name is that of the file on the screen, whatever else was asked for and came to nothing", async () => {
+  assert.equal(screen.fileName, null);
+  const late = screen.showFile({ name: "late.ply" });
+  await showFile("seen.ply");
+  files.scenes[0].done();
+  await late;
+  const broken = screen.showFile({ name: "broken.ply" });
+  files.scenes.at(-1).fail(new Error("broken"));
+  await assert.rejects(broken);
+  assert.equal(screen.fileName, "seen.ply");
+  screen.backToLive();
+  assert.equal(screen.fileName, null);
 });
 
 test("a file that is still being read when the person goes back to live is not shown", async () => {

@@ -24,6 +24,17 @@ test("two seconds without a result are a stall, five are worth a sentence", () =
   assert.deepEqual(watch.look(5000, { ...silent, framesSeen: 4 }), { isStalled: true, sentence: STALL.server });
 });
 
+test("a model that takes four seconds a frame is no stall, until it takes twice as long", () => {
+  for (let s = 1; s <= 20; s += 1) {
+    const received = 1 + Math.floor(s / 4);
+    const seen = watch.look(1000 * s, { ...FLOWING, framesSeen: s + 1, received });
+    if (s >= 4) assert.deepEqual(seen, { isStalled: false, sentence: "" }, `second ${s}`);
+  }
+  const late = { ...FLOWING, received: 6 };
+  assert.equal(watch.look(27_900, { ...late, framesSeen: 28 }).isStalled, false);
+  assert.equal(watch.look(28_000, { ...late, framesSeen: 29 }).sentence, STALL.server);
+});
+
 test("a source without pictures is told apart from a server without answers", () => {
   const nothing = { ...FLOWING, framesSeen: 1, received: 1 };
   assert.equal(watch.look(5000, nothing).sentence, STALL.source);

@@ -1,14 +1,17 @@
 // The keyboard: one list for what the keys do and for the help that says so.
 
-/** `action`: a name that the page knows. Keys as KeyboardEvent.key says them, letters in lower case. */
+/**
+ * `action`: a name that the page knows. Keys as KeyboardEvent.key says them, letters in lower case. repeats: while the
+ * key is held down.
+ */
 export const KEYS = [
   { keys: [" "], label: "Space", action: "freeze", does: "Freeze the picture and walk around it; again: back to live" },
   { keys: ["r"], label: "R", action: "reset", does: "Stand where the camera stands" },
   { keys: ["f"], label: "F", action: "frame", does: "Fit the whole scene into the view" },
   { keys: ["o"], label: "O", action: "motion", does: "Orbit, gentle parallax, still" },
   { keys: ["p"], label: "P", action: "points", does: "Points or splats" },
-  { keys: ["-"], label: "−", action: "smaller", does: "Smaller splats" },
-  { keys: ["+", "="], label: "+", action: "larger", does: "Larger splats" },
+  { keys: ["-"], label: "−", action: "smaller", repeats: true, does: "Smaller splats" },
+  { keys: ["+", "="], label: "+", action: "larger", repeats: true, does: "Larger splats" },
   { keys: ["x"], label: "X", action: "axes", does: "Axes" },
   { keys: ["m"], label: "M", action: "mirror", does: "Mirror the camera" },
   { keys: ["i"], label: "I", action: "hud", does: "Numbers of the stream" },
@@ -31,11 +34,15 @@ export const GESTURES = [
 
 const TYPES_TEXT = ["text", "number", "search", "url", "email", "password"];
 
-/** The action of a key press, or undefined: a shortcut of the browser, or a key that the focused control needs. */
+/**
+ * The action of a key press, or undefined: a shortcut of the browser, a key that the focused control needs, or one that
+ * is held down and would freeze and thaw, or save a hundred files.
+ */
 export function actionOf(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return undefined;
   const key = event.key.toLowerCase();
-  const action = KEYS.find(({ keys }) => keys.includes(key))?.action;
+  const { action, repeats = false } = KEYS.find(({ keys }) => keys.includes(key)) ?? {};
+  if (event.repeat && !repeats) return undefined;
   return action !== "close" && isNeededBy(event.target, key) ? undefined : action;
 }
 

@@ -52,7 +52,10 @@ export class Meter {
   }
 }
 
-/** Capture to screen; undefined for a picture from before the page was in view: it waited for somebody to look. */
+/**
+ * Capture to screen; undefined for a picture from before the page was in view: it waited for somebody to look. So for
+ * one without a time of capture.
+ */
 export function latencyMs(capturedAtMs, visibleSinceMs, nowMs) {
   return capturedAtMs >= visibleSinceMs ? nowMs - capturedAtMs : undefined;
 }

@@ -5,6 +5,7 @@ import { actionOf, GESTURES, KEYS } from "./keys.js";
 import { offerXr } from "../view/xr.js";
 
 const NO_CAMERA = "";
+const OVER_THE_HELP = ["help", "close"]; // what keys do while it lies over everything
 
 export class PagePanel {
   #document;
@@ -22,6 +23,7 @@ export class PagePanel {
     this.#commands = options.makeCommands(this);
     layOutControls(this.#element("panel"), options.choices);
     this.#listenToButtonsAndKeys();
+    this.#button("fullscreen").hidden = !document.fullscreenEnabled; // some phones have none
     this.#offerSources();
     this.#writeHelp();
     this.#appearance = new Appearance(document, options);
@@ -47,13 +49,6 @@ export class PagePanel {
     this.listCameras();
   }
 
-  /** name: of the file that is shown instead of the stream, or null. */
-  showFile(name) {
-    write(this.#element("file-name"), name ?? "");
-    this.#element("file-bar").hidden = name === null;
-    if (this.#options.sources !== undefined) this.sourceChanged();
-  }
-
   async listCameras() {
     const { sources } = this.#options;
     const cameras = await sources.cameras();
@@ -65,14 +60,17 @@ export class PagePanel {
     list.disabled = cameras.length === 0;
   }
 
-  // ---------------------------------------------------------------- what commands.js asks for
-
+  /** The screen froze, thawed, or shows something else. */
   changed() {
-    const { screen } = this.#options;
+    const { screen, sources } = this.#options;
     this.#button("freeze").setAttribute("aria-pressed", String(screen.frozen));
-    if (!screen.isShowingFile) this.showFile(null);
+    write(this.#element("file-name"), screen.fileName ?? "");
+    this.#element("file-bar").hidden = !screen.isShowingFile;
+    if (sources !== undefined) this.sourceChanged();
     this.#options.onChanged();
   }
+
+  // ---------------------------------------------------------------- what commands.js asks for
 
   openFiles() {
     this.#element("files").click();
@@ -97,9 +95,10 @@ export class PagePanel {
     this.#element("help").close();
   }
 
-  toggleFullscreen() {
-    if (this.#document.fullscreenElement !== null) this.#document.exitFullscreen();
-    else this.#document.documentElement.requestFullscreen();
+  async toggleFullscreen() {
+    if (!this.#document.fullscreenEnabled) return;
+    if (this.#document.fullscreenElement !== null) await this.#document.exitFullscreen();
+    else await this.#document.documentElement.requestFullscreen();
   }
 
   /** Hands `data` (Blob or bytes) to the browser as a download. */
@@ -122,7 +121,7 @@ export class PagePanel {
     });
     this.#document.addEventListener("keydown", (event) => {
       const action = actionOf(event);
-      if (action === undefined) return;
+      if (action === undefined || (this.#element("help").open && !OVER_THE_HELP.includes(action))) return;
       event.preventDefault();
       this.#commands[action]();
     });
@@ -146,8 +145,11 @@ export class PagePanel {
     this.sourceChanged();
   }
 
+  /** What has the focus must not go away with the panel: the next key would reach nothing. */
   #openPanel(isOpen) {
-    this.#element("panel").hidden = !isOpen;
+    const panel = this.#element("panel");
+    if (!isOpen && panel.contains(this.#document.activeElement)) this.#button("panel").focus();
+    panel.hidden = !isOpen;
     this.#button("panel").setAttribute("aria-expanded", String(isOpen));
   }
 

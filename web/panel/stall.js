@@ -2,6 +2,8 @@
 
 const STALLED_AFTER_MS = 2000;
 const SAY_AFTER_MS = 5000;
+const USUAL_TIMES = 2; // a slow model's own pace is no stall
+const LONGEST_USUAL_MS = 15_000; // the pause before was a stall itself
 
 export const STALL = {
   source: "The source has brought no picture for 5 seconds. Is the camera in use elsewhere, or the video paused?",
@@ -9,13 +11,17 @@ export const STALL = {
   watched: "No frame has come for 5 seconds from the camera that this page watches. The page goes on by itself.",
 };
 
-/** When a number last changed. */
+/** When a number last changed, and how long it had stood before. */
 class LastChange {
+  usualMs = 0;
   #value;
   #at;
 
   note(value, nowMs) {
-    if (value !== this.#value) [this.#value, this.#at] = [value, nowMs];
+    if (value !== this.#value) {
+      this.usualMs = Math.min(nowMs - (this.#at ?? nowMs), LONGEST_USUAL_MS);
+      [this.#value, this.#at] = [value, nowMs];
+    }
     return nowMs - this.#at;
   }
 }
@@ -36,7 +42,9 @@ export class StallWatch {
     else this.#expectsSince ??= nowMs;
     const waited = expects ? nowMs - this.#expectsSince : 0;
     const quietMs = Math.min(sinceResult, waited);
-    if (quietMs < SAY_AFTER_MS) return { isStalled: quietMs >= STALLED_AFTER_MS, sentence: "" };
+    const patienceMs = USUAL_TIMES * this.#results.usualMs;
+    if (quietMs < Math.max(STALLED_AFTER_MS, patienceMs)) return { isStalled: false, sentence: "" };
+    if (quietMs < Math.max(SAY_AFTER_MS, patienceMs)) return { isStalled: true, sentence: "" };
     if (isWatching) return { isStalled: true, sentence: STALL.watched };
     return { isStalled: true, sentence: sincePicture >= SAY_AFTER_MS ? STALL.source : STALL.server };
   }

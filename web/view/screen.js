@@ -14,13 +14,16 @@ export class Screen {
   #entered = null; // the newest result in the scene
   #held = null; // the newest result that had to wait
   #isFrozen = false;
-  #fileBounds;
+  #file; // {name, bounds} of the one that was shown last
   #filesAsked = 0; // the newest file wins, also where it was read faster
   #isWaiting = false; // for the first picture, since its result came
   #waitsSince = null; // ms, of a page that could be seen all the time
   #hasDrawn = false;
 
-  /** on: {shown({frame_id, captured_at_ms}): it is on the screen; neverDrawn(): see lookAtClock}. */
+  /**
+   * on: {shown({frame_id, captured_at_ms}): it is on the screen; captured_at_ms: undefined where it had to wait for the
+   * person; neverDrawn(): see lookAtClock}.
+   */
   constructor(stage, views, on) {
     this.#stage = stage;
     this.#views = views;
@@ -57,13 +60,18 @@ export class Screen {
 
   /** The box of what is on the screen, OpenCV axes; undefined where nothing is. */
   get shownBounds() {
-    return this.isShowingFile ? this.#fileBounds : this.#entered?.bounds;
+    return this.isShowingFile ? this.#file.bounds : this.#entered?.bounds;
   }
 
   // ---------------------------------------------------------------- files
 
   get isShowingFile() {
     return this.#current !== null && this.#current === this.#views.file?.view;
+  }
+
+  /** Of the file that is on the screen, else null. */
+  get fileName() {
+    return this.isShowingFile ? this.#file.name : null;
   }
 
   /**
@@ -78,7 +86,7 @@ export class Screen {
     if (asked !== this.#filesAsked) return scene.dispose();
     view.show(scene, (isDrawn) => this.#takeCharge("file", null, isDrawn));
     this.#stage.orbit = "turn"; // a trained scene has a back side
-    this.#fileBounds = scene.bounds;
+    this.#file = { name: file.name, bounds: scene.bounds };
     this.#stage.standBefore(scene.bounds);
   }
 
@@ -90,7 +98,7 @@ export class Screen {
     this.#picture = ""; // the camera's own point of view again
     this.#stage.orbit = "swing";
     if (!this.#isFrozen && this.#held !== null) this.#putHeld();
-    else if (this.#entered !== null) this.#put(this.#entered);
+    else if (this.#entered !== null) this.#putLate(this.#entered);
     else this.#views.file.view.clear();
   }
 
@@ -108,16 +116,20 @@ export class Screen {
   #putHeld() {
     const held = this.#held;
     this.#held = null;
-    if (held !== null) this.#put(held);
+    if (held !== null) this.#putLate(held);
   }
 
-  #put(result) {
+  /** How long it waited for the person says nothing of the stream. */
+  #putLate(result) {
+    this.#put(result, { frame_id: result.frame_id });
+  }
+
+  #put(result, frame = { frame_id: result.frame_id, captured_at_ms: result.captured_at_ms }) {
     this.#isWaiting = !this.#hasDrawn;
     const { view } = this.#views[result.type];
     view.show(result, (isDrawn) => {
-      const { frame_id, captured_at_ms } = result;
       this.#entered = result;
-      this.#takeCharge(result.type, { frame_id, captured_at_ms }, isDrawn);
+      this.#takeCharge(result.type, frame, isDrawn);
       this.#standAtCamera(result, view);
     });
   }
