@@ -22,7 +22,13 @@ from splatcam.bench.replay import Plan, ReplayFailed, replay
 from splatcam.bench.report import COLUMNS, row, summarise, values_of
 
 PAGE = Path(__file__).resolve().parent.parent.parent / "docs" / "benchmarks.md"
-RUNS = (("builtin", "splats16"), ("builtin", "gaussian_ply"), ("builtin", "pointcloud"), ("synthetic", "splats16"))
+RUNS = (
+    ("builtin", "splats16"),
+    ("builtin", "compact"),
+    ("builtin", "gaussian_ply"),
+    ("builtin", "pointcloud"),
+    ("synthetic", "splats16"),
+)
 LOOPS = 3
 OPENING = """<!-- Written by `make bench`; run it instead of changing numbers here. -->
 
@@ -41,6 +47,12 @@ WRITERS = """
 A frame of Gaussians to bytes, against Depth Anything 3's own writer in turns (`python -m splatcam.bench.ply_speed`).
 
 """
+COMPACT = """
+## Compact frames
+
+From depth to message, of the same clip by the built-in model, in turns (`python -m splatcam.bench.compact_speed`).
+
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ClipUnreadable, LinkFailed, ReplayFailed, ServiceFailed) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
-    text = page(reports) + WRITERS + writers()
+    text = page(reports) + WRITERS + table_of("ply_speed") + COMPACT + table_of("compact_speed", str(given.clip))
     PAGE.write_text(text, encoding="utf-8")
     print(text)
     return 0
@@ -71,9 +83,9 @@ def measure(clip: Clip, model: str, name: str) -> dict[str, Any]:
         return summarise(asyncio.run(run(service.ws_url)))
 
 
-def writers() -> str:
-    """The table of `ply_speed`, from a process of its own: it changes how memory is kept."""
-    command = [sys.executable, "-m", "splatcam.bench.ply_speed"]
+def table_of(module: str, *arguments: str) -> str:
+    """What another benchmark prints, from a process of its own: it changes how memory is kept."""
+    command = [sys.executable, "-m", f"splatcam.bench.{module}", *arguments]
     return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
