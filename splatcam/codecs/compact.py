@@ -15,6 +15,7 @@ import math
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,9 @@ from splatcam.pixel_splats import OPACITY, PixelSurface, Window, surface_splats
 from splatcam.variants import Variant
 
 try:
-    from isal import isal_zlib as fast_zlib  # a seventh of zlib's time, and no more bytes
+    from isal import isal_zlib
+
+    fast_zlib: ModuleType = isal_zlib  # a seventh of zlib's time, and no more bytes
 except ImportError:
     fast_zlib = zlib
 
