@@ -330,7 +330,7 @@ function handle(app) {
   };
 }
 
-if (hasWebGL2()) window.splatcam = handle(new App(readParameters(location.search)));
+if (hasWebGL2()) window.splatcam = handle(new App(readParameters(location.search, location.hostname)));
 else {
   new Notices(element("message")).say("graphics", GRAPHICS.noWebGL2);
   element("chip").dataset.kind = "bad";

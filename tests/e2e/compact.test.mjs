@@ -165,3 +165,26 @@ test("a picture in this format can be frozen, saved and shown again after a file
   await showsMarker(page);
   await finish(page);
 });
+
+/** Runs in the page before anything else: window.sent is what goes through its websocket, as text. */
+function recordSent() {
+  window.sent = [];
+  const { send } = WebSocket.prototype;
+  WebSocket.prototype.send = function (data) {
+    window.sent.push(new TextDecoder("latin1").decode(data));
+    send.call(this, data);
+  };
+}
+
+test("a page from another machine says that it prefers compact, and draws it", async () => {
+  const far = await launch("--host-resolver-rules=MAP far.test 127.0.0.1");
+  try {
+    const address = `http://far.test:${new URL(server.url).port}/?watch=marker.compact.1.shown`;
+    const page = await openPage(far, address, { inits: [recordSent] });
+    await reached(page, "shown", 1);
+    assert.match(await page.evaluate(() => window.sent[0]), /formats.{1,3}compact.{1,3}splats16/s);
+    await finish(page);
+  } finally {
+    await far.close();
+  }
+});

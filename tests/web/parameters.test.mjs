@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { readParameters, socketAddress } from "../../web/parameters.js";
 
 test("without parameters the page shows its own camera in the best format", () => {
-  assert.deepEqual(readParameters(""), {
+  assert.deepEqual(readParameters("", "localhost"), {
     formats: ["splats16", "gaussian_ply", "pointcloud"],
     watch: undefined,
     wantsSource: true,
@@ -13,24 +13,33 @@ test("without parameters the page shows its own camera in the best format", () =
 });
 
 test("a format can be asked for", () => {
-  assert.deepEqual(readParameters("?format=pointcloud").formats, ["pointcloud"]);
+  assert.deepEqual(readParameters("?format=pointcloud", "far.example").formats, ["pointcloud"]);
 });
 
 test("compact, which fits pixel splats only, is asked for with the others behind it", () => {
-  assert.deepEqual(readParameters("?format=compact").formats, ["compact", "splats16", "gaussian_ply", "pointcloud"]);
+  assert.deepEqual(readParameters("?format=compact", "localhost").formats, ["compact", "splats16", "gaussian_ply", "pointcloud"]);
+});
+
+test("a page from another machine prefers compact: there the link is what splats wait for", () => {
+  for (const near of ["localhost", "127.0.0.1", "[::1]", "splat.localhost"]) {
+    assert.equal(readParameters("", near).formats[0], "splats16", near);
+  }
+  for (const far of ["192.168.1.7", "pod-8000.proxy.example", "localhost.example", "127.0.0.1.example"]) {
+    assert.deepEqual(readParameters("", far).formats, ["compact", "splats16", "gaussian_ply", "pointcloud"], far);
+  }
 });
 
 test("who watches another camera is not asked for one", () => {
-  const { watch, wantsSource, wantsCamera } = readParameters("?watch=newest");
+  const { watch, wantsSource, wantsCamera } = readParameters("?watch=newest", "localhost");
   assert.deepEqual([watch, wantsSource, wantsCamera], ["newest", false, false]);
 });
 
 test("a parameter that is empty counts as not given", () => {
-  assert.deepEqual(readParameters("?watch=&format=&source="), readParameters(""));
+  assert.deepEqual(readParameters("?watch=&format=&source=", "localhost"), readParameters("", "localhost"));
 });
 
 test("source=none asks for no camera and still offers a file", () => {
-  const { wantsSource, wantsCamera } = readParameters("?source=none");
+  const { wantsSource, wantsCamera } = readParameters("?source=none", "localhost");
   assert.deepEqual([wantsSource, wantsCamera], [true, false]);
 });
 
