@@ -248,6 +248,29 @@ test("a person who prefers less motion gets none until they ask for it, and noth
 
 // ---------------------------------------------------------------- how it looks
 
+test("a sort that ends after the graphics card came back begins no other one on what is gone", async () => {
+  const page = await openBare();
+  const left = await page.evaluate(async () => {
+    const { stage } = window.splatcam;
+    const old = stage.spark;
+    const canvas = document.getElementById("view");
+    const happened = (name) => new Promise((done) => canvas.addEventListener(name, done, { once: true }));
+    const card = stage.renderer.getContext().getExtension("WEBGL_lose_context");
+    const lost = happened("webglcontextlost");
+    card.loseContext();
+    await lost;
+    await new Promise((done) => requestAnimationFrame(done));
+    [old.sorting, old.sortDirty] = [true, true]; // splats came while it sorted
+    const restored = happened("webglcontextrestored");
+    card.restoreContext();
+    await restored;
+    old.sorting = false; // as at the end of a sort
+    return old.driveSort().then(() => "nothing", String);
+  });
+  assert.equal(left, "nothing");
+  await finish(page, (fault) => fault === LOST_READ_BACK);
+});
+
 test("the background is the colour that was chosen, also after the graphics card went away and came back", async () => {
   const page = await openBare();
   const corner = () => meanColor(page, TOP_LEFT);

@@ -195,11 +195,17 @@ export class Stage {
   /** What a WebGL context loses with it: the clear colour, and Spark's buffers, which no longer answer. */
   #prepareContext() {
     this.#look.prepare();
-    if (this.spark) this.scene.remove(this.spark);
-    this.spark?.dispose();
+    if (this.spark !== undefined) this.#retire(this.spark);
     this.spark = new SparkRenderer({ renderer: this.renderer, onDirty: () => this.#onSparkDirty() });
     this.scene.add(this.spark);
     this.requestRender();
+  }
+
+  /** A sort that is under way ends in its worker some time later; no other one may begin then. */
+  #retire(spark) {
+    this.scene.remove(spark);
+    spark.dispose();
+    spark.sortDirty = false;
   }
 
   #resize() {
