@@ -108,6 +108,14 @@ export async function finish(page, isExpected = () => false) {
   assert.deepEqual(page.faults.filter((fault) => !isExpected(fault)), []);
 }
 
+/**
+ * Whether a fault is what promises inside Spark and three reject with where the card goes away in the middle of a sort:
+ * a read-back that was lost with the context (no error at all), a sort whose worker was ended. Nobody can catch them.
+ */
+export function isOfLostCard(fault) {
+  return fault === "undefined" || fault.includes("Worker terminate");
+}
+
 /** Resolves when `counts[name]` of the page has reached `value`. */
 export function reached(page, name, value, timeout = 30_000) {
   return page.waitForFunction(([n, v]) => window.splatcam?.counts[n] >= v, [name, value], { timeout, polling: 50 });
