@@ -110,7 +110,8 @@ export async function finish(page, isExpected = () => false) {
 
 /**
  * Whether a fault is what promises inside Spark and three reject with where the card goes away in the middle of a sort:
- * a read-back that was lost with the context (no error at all), a sort whose worker was ended. Nobody can catch them.
+ * a read-back that was lost with the context (no error at all), a sort whose worker our own
+ * dispose() ended. They are no caller's to catch; disposing only after the sort would avoid the second.
  */
 export function isOfLostCard(fault) {
   return fault === "undefined" || fault.includes("Worker terminate");
