@@ -2,8 +2,8 @@
 
 Down at once, to what the measured rate carries; up one rung at a time, and only where a frame of the next rung takes no
 longer than MAX_PROBE_S at a rate that the link has proved. Each failure of a rung doubles the wait for the next try of
-it; a round trip that falls says that the link is another one, and ends all waits. How old a result may get is not
-decided here: `ack_window.py` sends fewer of them, never later ones.
+it; results that queue much less than they did say that the link is another one, and end all waits. How old a result
+may get is not decided here: `ack_window.py` sends fewer of them, never later ones.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ FIRST_WAIT_S, LAST_WAIT_S = 1.5, 60.0  # before a rung that failed is tried agai
 PROBATION_S = 3.0  # after it a rung has not failed
 MAX_PROBE_S = 0.4  # for one frame of a step up
 QUEUE_S = 0.060  # round trips longer than the shortest by this: no step up
-ANOTHER_LINK = 0.7  # of a round trip, and by NOISE_S at least
-NOISE_S = 0.005
+ANOTHER_LINK = 0.5  # of what a round trip is over the shortest, and by NOISE_S at least
+NOISE_S = 0.010
 SAME_MOMENT_S = 0.001
 RATES = (2.0, 4.0, 8.0, 16.0)  # results a second, where even the last rung is too much
 SMOOTHING = 0.2
@@ -75,7 +75,7 @@ class Adaptation:
         self._sizes: dict[Variant, float] = {}  # smoothed, of what was acknowledged
         self._round_trips: deque[tuple[float, float]] = deque()  # (when, s), rising: the first is the shortest
         self._failures: dict[tuple[Variant, float | None], tuple[float, float]] = {}  # when, and s to wait
-        self._failed_round_trip_s: float | None = None  # as it settled after a failure
+        self._failed_queue_s: float | None = None  # as it settled after a failure
         self._before: Choice | None = None  # the last step, while that is on probation
         self._offers: deque[tuple[float, bool]] = deque()  # when, and whether it replaced one that was not sent
         self._acks: deque[_Ack] = deque()
@@ -137,7 +137,7 @@ class Adaptation:
             self._before = None
             self._failures.pop(self.choice.rung, None)
             self._notice_another_link()
-        if arrived > NEARLY_ALL * made and not self._queues():
+        if arrived > NEARLY_ALL * made and self._queue_s() < QUEUE_S:
             return self._step_up(made, now_s, has_room)
         return False
 
@@ -163,7 +163,7 @@ class Adaptation:
             return False
         _, waited_s = self._failures.get(self.choice.rung, (0.0, FIRST_WAIT_S))
         self._failures[self.choice.rung] = now_s, min(2 * waited_s, LAST_WAIT_S)
-        self._failed_round_trip_s = None
+        self._failed_queue_s = None
         self._change(replace(lower, reason=_carries(carries), link_bytes_per_s=carries), now_s)
         return True
 
@@ -209,15 +209,16 @@ class Adaptation:
         """Bytes a second that the link carried for certain: what it did carry, and each result in its round trip."""
         return max(made * self._size(self.choice.variant), *(ack.size_bytes / ack.round_trip_s for ack in self._acks))
 
-    def _queues(self) -> bool:
-        return (self.round_trip_s or 0.0) > self._round_trips[0][1] + QUEUE_S
+    def _queue_s(self) -> float:
+        """What a round trip takes over the shortest of late: results wait for the link, and take their time on it."""
+        return (self.round_trip_s or 0.0) - self._round_trips[0][1]
 
     def _notice_another_link(self) -> None:
-        """Much the same bytes come back sooner: what failed on the old link need not fail on this one."""
-        now, before = self.round_trip_s, self._failed_round_trip_s
+        """What failed on a link that queued need not fail on one that does not."""
+        now, before = self._queue_s(), self._failed_queue_s
         if before is None:
-            self._failed_round_trip_s = now
-        elif now is not None and now < ANOTHER_LINK * before and now < before - NOISE_S:
+            self._failed_queue_s = now
+        elif now < ANOTHER_LINK * before and now < before - NOISE_S:
             self._failures.clear()
 
     def _size(self, variant: Variant) -> float:
