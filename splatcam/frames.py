@@ -6,7 +6,7 @@ import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import simplejpeg
@@ -25,6 +25,7 @@ _END = 0xD9
 _NOTES = {0xE1, *range(0xE3, 0xEE), 0xEF, 0xFE}
 _EXIF_ORIENTATION = 0x0112
 JPEG_QUALITY = 85
+Sampling = Literal["420", "444"]  # of the colour: a quarter of the brightness's pixels, or all of them
 
 
 class BadFrame(ValueError):
@@ -111,9 +112,9 @@ def is_picture_only(jpeg: bytes) -> bool:
     return segments[-1] == (_END, b"") and not any(marker in _NOTES for marker, _ in segments)
 
 
-def encode_picture(rgb: np.ndarray[Any, Any]) -> bytes:
+def encode_picture(rgb: np.ndarray[Any, Any], quality: int = JPEG_QUALITY, sampling: Sampling = "420") -> bytes:
     """[H, W, 3] uint8 → JPEG."""
-    return simplejpeg.encode_jpeg(np.ascontiguousarray(rgb), quality=JPEG_QUALITY, colorsubsampling="420")
+    return simplejpeg.encode_jpeg(np.ascontiguousarray(rgb), quality=quality, colorsubsampling=sampling)
 
 
 def _segments(jpeg: bytes) -> Iterator[tuple[int, bytes]]:

@@ -7,8 +7,6 @@ timings, and the estimator's memory travels as an argument.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -19,6 +17,7 @@ from splatcam.estimators import Estimator, Prediction
 from splatcam.frames import BadFrame, Frame, decode_frame, encode_picture, is_picture_only
 from splatcam.gaussians import Gaussians
 from splatcam.jobs import FrameJob, FrameRefused, FrameResult
+from splatcam.network_splats import NetworkSplats, network_gaussians, network_splats
 from splatcam.pixel_splats import PixelSurface, pixel_points, pixel_splats, pixel_surface
 from splatcam.prune import PruneOptions, depth_limits, prune
 from splatcam.telemetry import FrameTimings
@@ -27,7 +26,7 @@ from splatcam.wire import Bounds, Format
 
 GRID_MULTIPLE_PX = 14  # the patch size of Depth Anything 3
 BORDER_FRACTION = PruneOptions.border_fraction
-Scene = Gaussians | Points | PixelSurface
+Scene = Gaussians | Points | PixelSurface | NetworkSplats
 
 
 def process_frame(
@@ -75,8 +74,12 @@ def grid_size(width_px: int, height_px: int, long_side_px: int) -> tuple[int, in
 def to_grid(frame: Frame, long_side_px: int) -> Tensor:
     """The frame on the model's grid, [H, W, 3] uint8 on the CPU; untouched where it has that size already."""
     height, width = grid_size(frame.width, frame.height, long_side_px)
-    image = torch.from_numpy(frame.rgb)
-    if (frame.height, frame.width) == (height, width):
+    return _resized(torch.from_numpy(frame.rgb), height, width)
+
+
+def _resized(image: Tensor, height: int, width: int) -> Tensor:
+    """[H, W, 3] uint8 → the same picture in [height, width, 3], itself where it has that size."""
+    if image.shape[:2] == (height, width):
         return image
     planes = image.permute(2, 0, 1)[None]  # channels-last in memory: torch's fast path for uint8
     resized = torch.nn.functional.interpolate(planes, (height, width), mode="bilinear", antialias=True)
@@ -93,14 +96,16 @@ class _FrameEncoder:
         self._timings = timings
         self._scenes: dict[tuple[Any, ...], Scene] = {}
         self._encoded: dict[Variant, Fields] = {}
+        self._colors: dict[int, bytes] = {}  # by stride
 
     def fields_of(self, variant: Variant) -> Fields:
-        key = replace(variant, color="sent")  # who has the picture changes nothing else
+        key = variant.encoding
         if key not in self._encoded:
             self._encoded[key] = self._encode(variant)
         fields = dict(self._encoded[key])
-        if variant.format is Format.COMPACT and (variant.color == "sent" or self._prediction.image_of == "scene"):
-            fields["color"] = self._color
+        is_surface = variant.format is Format.COMPACT and variant.output == "pixel"
+        if is_surface and (variant.color == "sent" or self._prediction.image_of == "scene"):
+            fields["color"] = self._color(variant.stride)
         return fields
 
     def _encode(self, variant: Variant) -> Fields:
@@ -118,19 +123,24 @@ class _FrameEncoder:
                 "model": self._model,
             }
 
-    @cached_property
-    def _color(self) -> bytes:
-        """The camera's own JPEG where it can be handed on, the prediction's image where not."""
-        if self._prediction.image_of == "camera" and is_picture_only(self._jpeg):
-            return self._jpeg
+    def _color(self, stride: int) -> bytes:
+        """The camera's own JPEG where it can be handed on; else the prediction's image, one pixel for each splat."""
+        if stride not in self._colors:
+            can_relay = self._prediction.image_of == "camera" and is_picture_only(self._jpeg)
+            self._colors[stride] = self._jpeg if can_relay and stride == 1 else self._picture(stride)
+        return self._colors[stride]
+
+    def _picture(self, stride: int) -> bytes:
         with self._timings.stage("encode"):
-            return encode_picture(self._prediction.image.cpu().numpy())
+            image = self._prediction.image.cpu()
+            height, width = (-(-side // stride) for side in image.shape[:2])
+            return encode_picture(_resized(image, height, width).numpy())
 
 
 def _scene_key(variant: Variant) -> tuple[Any, ...]:
     """Variants with the same key differ in their encoding only."""
-    kind = "surface" if variant.format is Format.COMPACT else variant.output
-    return kind, variant.stride, variant.min_opacity, variant.max_depth_percentile
+    on_pixels = variant.format is Format.COMPACT
+    return variant.output, on_pixels, variant.stride, variant.min_opacity, variant.max_depth_percentile
 
 
 def _build_scene(prediction: Prediction, variant: Variant, timings: FrameTimings) -> Scene:
@@ -140,29 +150,17 @@ def _build_scene(prediction: Prediction, variant: Variant, timings: FrameTimings
     if variant.format is Format.COMPACT:
         with timings.stage("prune"):
             options = PruneOptions(variant.min_opacity, variant.max_depth_percentile, BORDER_FRACTION)
-            return pixel_surface(prediction, variant.stride, options)
+            build = network_splats if variant.output == "network" else pixel_surface
+            return build(prediction, variant.stride, options)
     with timings.stage("splats"):
         if variant.output == "network":
-            gaussians, border = _network_gaussians(prediction, variant.stride), BORDER_FRACTION
+            gaussians, border = network_gaussians(prediction, variant.stride), BORDER_FRACTION
         else:  # border pixels are not built in the first place
             gaussians, border = pixel_splats(prediction, variant.stride, BORDER_FRACTION), 0.0
     with timings.stage("prune"):
         options = PruneOptions(variant.min_opacity, variant.max_depth_percentile, border)
         kept, _ = prune(gaussians, prediction.depth, options)
     return kept
-
-
-def _network_gaussians(prediction: Prediction, stride: int) -> Gaussians:
-    """The model's own Gaussians; with a stride every n-th of every n-th row, as much larger."""
-    gaussians = prediction.gaussians
-    if gaussians is None:
-        raise ValueError("the model promised Gaussians and predicted none")
-    if stride == 1:
-        return gaussians
-    height, width = prediction.depth.shape
-    pixels = torch.arange(height * width, device=gaussians.device).reshape(height, width)
-    chosen = gaussians.select(pixels[::stride, ::stride].reshape(-1))
-    return replace(chosen, scales=chosen.scales * stride)
 
 
 def _points(prediction: Prediction, variant: Variant) -> Points:
@@ -176,7 +174,7 @@ def _points(prediction: Prediction, variant: Variant) -> Points:
 
 def _axes(scene: Scene) -> Sequence[Tensor]:
     """x, y and z of what a scene is made of, [N] each."""
-    if isinstance(scene, PixelSurface):
+    if isinstance(scene, (PixelSurface, NetworkSplats)):
         return scene.axes()
     positions = scene.means if isinstance(scene, Gaussians) else scene.positions
     return positions.unbind(1)  # on the CPU column by column takes a fifth of the time of aminmax(dim=0)

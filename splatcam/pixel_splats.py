@@ -94,7 +94,7 @@ def pixel_splats(prediction: Prediction, stride: int = 1, border_fraction: float
     `border_fraction` of the height (width) is left out at the top and the bottom (left and right), in whole pixels
     rounded down: what `prune` would drop need not be built. Rows in order, `grid` set; K = 1 (colour only).
     """
-    window = _window(prediction, stride, border_fraction)
+    window = window_of(prediction, stride, border_fraction)
     return surface_splats(window.cut(prediction.depth), window.cut(prediction.image), window)
 
 
@@ -115,7 +115,7 @@ def surface_splats(depth: Tensor, image: Tensor, window: Window, opacity: float 
 
 def pixel_points(prediction: Prediction, stride: int = 1, border_fraction: float = 0.0) -> tuple[Tensor, Tensor]:
     """The same pixels as `pixel_splats`, as points: positions [N, 3] f32, OpenCV axes, and colours [N, 3] uint8."""
-    window = _window(prediction, stride, border_fraction)
+    window = window_of(prediction, stride, border_fraction)
     positions = _points(window.cut(prediction.depth), window)
     return positions, window.cut(prediction.image).to(positions.device).reshape(-1, 3)
 
@@ -125,7 +125,7 @@ def pixel_surface(prediction: Prediction, stride: int, options: PruneOptions) ->
 
     Depths that are no depths (0, infinite, not a number) are replaced by the nearest, and not kept.
     """
-    window = _window(prediction, stride, options.border_fraction)
+    window = window_of(prediction, stride, options.border_fraction)
     depth, kept = window.cut(prediction.depth), None
     if options.max_depth_percentile < 1:
         kept = depth <= depth_limits(prediction.depth[None], options.max_depth_percentile)
@@ -139,7 +139,8 @@ def pixel_surface(prediction: Prediction, stride: int, options: PruneOptions) ->
     return PixelSurface(depth, kept, window)
 
 
-def _window(prediction: Prediction, stride: int, border_fraction: float) -> Window:
+def window_of(prediction: Prediction, stride: int, border_fraction: float) -> Window:
+    """Of the pixels 0, stride, 2 stride … of rows and columns those inside the border."""
     height, width = prediction.depth.shape
     rows, columns = (_kept(side, stride, border_fraction) for side in (height, width))
     return Window.of((height, width), prediction.intrinsics, rows, columns)

@@ -148,7 +148,9 @@ class SettingsMessage(_Message):
     """
 
     type: Literal["settings"] = "settings"
-    format: Annotated[Format, Field(strict=False)] | Auto | None = Field(None, description="one of those in `hello` (default auto)")
+    format: Annotated[Format, Field(strict=False)] | Auto | None = Field(
+        None, description="one of those in `hello` (default auto)"
+    )
     output: Output | Auto | None = Field(
         None,
         description="network: the model's own Gaussians; pixel: Gaussians from depth; points: a point cloud"
@@ -359,7 +361,14 @@ class Compact(_Result):
     The planes are raw deflate. Depth step q of a pixel stands for z = near exp(q ln(far / near) / (2^depth_bits - 1)).
     The plane has d[r,c] = q[r,c] - q[r,c-1], at the start of a row d[r,0] = q[r,0] - q[r-1,0] (q[-1,0] = 0), each as
     uint16: 2d where d >= 0, else -2d - 1. First the low bytes of all pixels row by row, then all high bytes.
-    splatcam/codecs/compact.py is the reference.
+    ln z is off by ln(far / near) / (2^(depth_bits + 1) - 2) at most.
+
+    `shape` has nine planes of a byte for each splat, in the order of the splats: b[n] - b[n-1] (b[-1] = 0) modulo 256.
+    b / 255 of `opacity`; then signed bytes: b / 8 is ln(scale fx / (z stride)) of the three scales; b / 64 are x, y, z
+    of p = (x, y, z) / (1 + w), the rotation as the quaternion wxyz with w >= 0; b / 8 are x and y of the mean in pixels
+    of the window, from the middle of its own pixel. Values out of range are moved to its end. Within it an opacity is
+    off by 1/102 at most, ln of a scale by 1/16, a rotation by 3.1 degrees, a place by 1/16 pixel.
+    splatcam/codecs/compact.py and compact_shape.py are the reference.
     """
 
     type: Literal["compact"] = "compact"
@@ -371,18 +380,18 @@ class Compact(_Result):
     near: float = Field(description="depth of step 0, > 0")
     far: float = Field(description="depth of the last step, > near")
     depth_bits: DepthBits
-    opacity: float = Field(description="of every splat, 0 to 1; with `shape`: of byte 255 of its opacity plane")
+    opacity: float = Field(description="of every splat, 0 to 1; with `shape`: what byte 255 of its opacities is")
     depth: bytes = Field(description="every pixel of the window, splat or not")
     mask: bytes | None = Field(
         None,
         description="a bit for every pixel row by row, 1: a splat; the first in the highest bit, padded with 0 at the"
         " very end; absent where all are",
     )
-    shape: bytes | None = Field(None, description="level C: the planes of opacity, scale, rotation and offset")
+    shape: bytes | None = Field(None, description="level C: opacities, scales, rotations and offsets of the splats")
     color: bytes | None = Field(
         None,
         description="a JPEG of the whole grid, of any size and orientation tag; absent: the picture that this client"
-        " itself sent as frame_id",
+        " itself sent as frame_id. With `shape`: of the window, a pixel for each of its pixels; absent without splats",
     )
 
 

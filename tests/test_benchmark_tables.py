@@ -36,9 +36,25 @@ def test_writers_take_turns_and_only_theirs_have_a_ratio() -> None:
 
 
 def test_compact_and_splats16_are_measured_on_the_same_frames() -> None:
-    costs = compact_speed.measure((jpeg(),) * (compact_speed.WARM_UP_FRAMES + 2))
-    assert {name: len(pairs) for name, pairs in costs.items()} == dict.fromkeys(compact_speed.VARIANTS, 2)
+    costs = compact_speed.measure_depth((jpeg(),) * (compact_speed.WARM_UP_FRAMES + 2))["pixel"]
+    assert {name: len(pairs) for name, pairs in costs.items()} == dict.fromkeys(compact_speed.FROM_DEPTH, 2)
     sizes = {name: size for name, ((_, size), _) in costs.items()}
     assert sizes["compact, 12 bits, picture sent"] == sizes["compact, 12 bits, own picture"] + len(jpeg())
-    rows = compact_speed.markdown({compact_speed.RIVAL: [(8.0, 3000)] * 3, "x": [(2.0, 1000), (4.0, 1500)]})
-    assert "| x | 2.00 | 4.00 | 1 | 4.0 | 3 |" in rows
+
+
+def test_a_networks_gaussians_are_measured_smooth_and_noisy() -> None:
+    costs = compact_speed.measure_network(compact_speed.WARM_UP_FRAMES + 1)
+    assert list(costs) == ["network, synthetic, smooth", "network, synthetic, noisy"]
+    for of_variants in costs.values():
+        ((_, packed),), ((_, whole),), ((_, every_second),) = of_variants.values()
+        assert packed > 3 * whole > 6 * every_second
+
+
+def test_a_row_of_the_compact_table_is_compared_with_splats16_of_the_same_output() -> None:
+    costs = {
+        "pixel": {compact_speed.RIVAL: [(8.0, 3000)] * 3, "x": [(2.0, 1000), (4.0, 1500)]},
+        "network": {compact_speed.RIVAL: [(4.0, 4000)]},
+    }
+    rows = compact_speed.markdown(costs)
+    assert "| pixel | x | 2.00 | 4.00 | 1 | 4.0 | 3 |" in rows
+    assert "| network | splats16 | 4.00 | 4.00 | 4 | 1.0 | 1 |" in rows

@@ -36,6 +36,14 @@ def test_a_video_becomes_jpegs_at_its_own_rate(tmp_path: Path) -> None:
     assert np.abs(shown - picture(seed=3)).mean() < 12
 
 
+def test_a_video_is_made_smaller_where_it_is_larger_than_asked(tmp_path: Path) -> None:
+    write_video(tmp_path / "clip.mkv", 2)
+    for asked, size in ((48, (48, 36)), (96, (96, 72)), (200, (96, 72))):
+        clip = load_clip(tmp_path / "clip.mkv", long_side_px=asked)
+        assert (clip.width, clip.height) == size
+        assert simplejpeg.decode_jpeg(clip.jpegs[1]).shape == (size[1], size[0], 3)
+
+
 def test_a_folder_is_played_in_the_order_of_its_names_and_unchanged(tmp_path: Path) -> None:
     clip = load_clip(write_folder(tmp_path / "frames", 3))
     assert clip.jpegs == tuple(jpeg(seed=n) for n in range(3))

@@ -300,7 +300,7 @@ def _another_value(make: random.Random, value: Any) -> Any:
 
 def _mutate_plane(make: random.Random, data: bytes) -> bytes:
     """Damage inside the deflate, where no check of a size sees it."""
-    raw = bytearray(zlib.decompress(data, wbits=compact.RAW_DEFLATE))
+    raw = bytearray(zlib.decompress(data, wbits=compact.RAW_DEFLATE) or b"x")
     for _ in range(make.randint(1, 4)):
         raw[make.randrange(len(raw))] ^= 1 << make.randrange(8)
     return zlib.compress(raw, 1, wbits=compact.RAW_DEFLATE)

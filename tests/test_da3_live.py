@@ -10,6 +10,7 @@ import pytest
 
 from gsply_helpers import gaussians_from_ply_bytes
 from splatcam import wire
+from splatcam.codecs import compact
 from splatcam.engine import EngineStatus
 from splatcam.engine.inline import InlineEngine
 from splatcam.estimators import EstimatorUnavailable, auto, registry
@@ -44,6 +45,17 @@ def test_the_networks_gaussians_travel_in_every_splat_format(tiny_folder: Path) 
     assert fields[ply]["num_splats"] == inside
     assert gaussians_from_ply_bytes(fields[ply]["ply_data"]).validate().count == inside
     assert 0 < fields[NETWORK]["num_splats"] <= inside
+
+
+def test_the_networks_gaussians_come_back_from_compact_on_their_pixels(tiny_folder: Path) -> None:
+    planes = Variant(Format.COMPACT, "network")
+    fields = process(tiny_folder, NETWORK, planes)
+    message = {**fields[planes], "grid": list(fields[planes]["grid"])}
+    there = compact.decode(message, np.zeros((*message["window"][2:], 3), np.uint8)).validate()
+    assert there.count == fields[NETWORK]["num_splats"] > 0
+    low, high = there.means.aminmax(dim=0)
+    assert np.allclose(low, fields[NETWORK]["bounds"].minimum, atol=0.1)
+    assert np.allclose(high, fields[NETWORK]["bounds"].maximum, atol=0.1)
 
 
 def test_all_bands_of_the_harmonics_come_on_request(tiny_folder: Path) -> None:

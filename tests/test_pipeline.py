@@ -8,6 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from splatcam.bench.predicted import PredictedEstimator, predict
 from splatcam.estimators import registry
 from splatcam.frames import decode_frame
 from splatcam.jobs import FrameJob, FrameRefused
@@ -65,10 +66,17 @@ def test_every_variant_gives_all_fields_of_its_message() -> None:
     for variant, fields in process(SPLATS, PLY, POINTS, Variant(Format.COMPACT, "pixel")).items():
         message = RESULTS[variant.format]
         RESULTS[variant.format].model_validate(
-            {**fields, "frame_id": 3, "captured_at_ms": 1.5, "timings_ms": {}, "type": str(variant.format)}
+            {
+                **fields,
+                "frame_id": 3,
+                "captured_at_ms": 1.5,
+                "received_at_ms": 2.5,
+                "timings_ms": {},
+                "type": str(variant.format),
+            }
         )
         required = {name for name, field in message.model_fields.items() if field.is_required()}
-        assert set(fields) >= required - {"frame_id", "captured_at_ms", "timings_ms"}
+        assert set(fields) >= required - {"frame_id", "captured_at_ms", "received_at_ms", "timings_ms"}
 
 
 def test_what_differs_in_its_encoding_only_is_built_once() -> None:
@@ -168,3 +176,28 @@ def test_a_picture_with_notes_on_where_it_was_taken_is_encoded_anew_for_others()
     assert b"at home" not in fields[SENT]["color"]
     anew = decode_frame(fields[SENT]["color"]).rgb.astype(int)
     assert np.abs(anew - to_grid(decode_frame(data), 70).numpy()).mean() < 6
+
+
+@pytest.mark.parametrize("stride", [2, 3])
+def test_with_a_stride_the_picture_that_is_sent_has_a_pixel_for_each_splat(stride: int) -> None:
+    coarse = replace(SENT, stride=stride)
+    fields = process(coarse, data=jpeg(140, 112))
+    picture = decode_frame(fields[coarse]["color"]).rgb
+    assert picture.shape[:2] == (-(-56 // stride), -(-70 // stride))
+    whole = decode_frame(jpeg(140, 112)).rgb
+    assert np.abs(picture.mean(axis=(0, 1)) - whole.mean(axis=(0, 1))).max() < 4
+
+
+def test_the_networks_gaussians_travel_as_compact_with_colours_of_their_own() -> None:
+    packed, planes, coarse = (
+        Variant(Format.SPLATS16, "network"),
+        Variant(Format.COMPACT, "network"),
+        Variant(Format.COMPACT, "network", stride=2),
+    )
+    job = FrameJob("camera", 3, 1.5, jpeg(), (packed, planes, coarse))
+    fields = process_frame(job, PredictedEstimator(predict(1.0, 70, 56, "noisy")), long_side_px=70)[0].fields
+    assert fields[planes]["num_splats"] == fields[packed]["num_splats"] > 3 * fields[coarse]["num_splats"]
+    assert fields[planes]["bounds"] == fields[packed]["bounds"]
+    for variant in (planes, coarse):
+        assert {"shape", "color", "depth"} <= fields[variant].keys()
+        assert decode_frame(fields[variant]["color"]).rgb.shape[:2] == tuple(fields[variant]["window"][2:])

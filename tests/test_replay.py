@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from splatcam import wire
+from splatcam.adaptation import TO_BEGIN_WITH
 from splatcam.bench.local_service import Service, running
-from splatcam.bench.replay import WARM_UP_FRAMES, main
+from splatcam.bench.replay import EVERY_RESULT_FPS, WARM_UP_FRAMES, Plan, main
 from splatcam.bench.report import FrameRecord, Run, commit, markdown, summarise
 from tests.pictures import jpeg
 from tests.test_clip import write_folder
@@ -46,6 +48,27 @@ def test_every_frame_sent_is_delivered_dropped_or_refused(
     assert report["sent"] == 2 * FRAMES == report["delivered"] + report["dropped"] + report["errors"]
     assert report["delivered"] > 0
     assert report["errors"] == 0
+
+
+def test_what_is_not_said_is_pinned() -> None:
+    asked = Plan(("compact", "splats16"), wire.SettingsMessage(stride=2)).asked(supports_gaussians=True)
+    assert asked == wire.SettingsMessage(
+        format=wire.Format.COMPACT, output="network", stride=2, depth_bits=12, max_fps=EVERY_RESULT_FPS
+    )
+    assert Plan(("pointcloud",)).asked(supports_gaussians=True).output == "points"
+    assert Plan(("splats16",)).asked(supports_gaussians=False).output == "pixel"
+
+
+def test_the_server_chooses_only_where_it_is_let(service: Service, tmp_path: Path, clip: Path) -> None:
+    flags = ("--url", service.ws_url, "--format", "splats16,compact")
+    pinned = replayed(tmp_path, clip, *flags)
+    assert (pinned["format"], {choice["what"] for choice in pinned["choices"][1:]}) == (
+        "splats16",
+        {"splats16 (pixel)"},
+    )
+    adapting = replayed(tmp_path, clip, *flags, "--adapt")
+    assert adapting["format"] == "compact"
+    assert adapting["choices"][0]["reason"] == TO_BEGIN_WITH
 
 
 def test_a_camera_slower_than_the_server_loses_nothing(service: Service, tmp_path: Path, clip: Path) -> None:
@@ -113,7 +136,15 @@ def test_what_cannot_run_ends_with_one_sentence(
 
 
 @pytest.mark.parametrize(
-    "flags", [["--stride", "0"], ["--loops", "0"], ["--fps", "-1"], ["--frames", "0"], ["--json", "/nowhere/x"]]
+    "flags",
+    [
+        ["--format", "splats16,gif"],
+        ["--stride", "0"],
+        ["--loops", "0"],
+        ["--fps", "-1"],
+        ["--frames", "0"],
+        ["--json", "/nowhere/x"],
+    ],
 )
 def test_a_flag_that_makes_no_sense_is_refused_before_the_run(
     clip: Path, capsys: pytest.CaptureFixture[str], flags: list[str]

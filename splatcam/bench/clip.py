@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,11 +33,11 @@ class Clip:
         return hashlib.sha256(b"".join(self.jpegs)).hexdigest()[:12]
 
 
-def load_clip(path: Path, max_frames: int | None = None) -> Clip:
-    """Raises ClipUnreadable."""
+def load_clip(path: Path, max_frames: int | None = None, long_side_px: int | None = None) -> Clip:
+    """A video's pictures are made smaller where their long side is more than `long_side_px`. Raises ClipUnreadable."""
     if not path.exists():
         raise ClipUnreadable(f"there is no clip at {path}")
-    clip = _load_folder(path, max_frames) if path.is_dir() else _load_video(path, max_frames)
+    clip = _load_folder(path, max_frames) if path.is_dir() else _load_video(path, max_frames, long_side_px)
     if not clip.jpegs:
         raise ClipUnreadable(f"{path} holds no pictures")
     return clip
@@ -52,15 +53,16 @@ def _load_folder(path: Path, max_frames: int | None) -> Clip:
     return Clip(path.name, jpegs, DEFAULT_FPS, width, height)
 
 
-def _load_video(path: Path, max_frames: int | None) -> Clip:
+def _load_video(path: Path, max_frames: int | None, long_side_px: int | None) -> Clip:
     jpegs: list[bytes] = []
     try:
         with av.open(str(path)) as container:
             stream = container.streams.video[0]
             fps = float(stream.average_rate or DEFAULT_FPS)
-            width, height = stream.width, stream.height
+            scale = min(1.0, (long_side_px or math.inf) / max(stream.width, stream.height))
+            width, height = round(stream.width * scale), round(stream.height * scale)
             for frame in container.decode(stream):
-                rgb = frame.to_ndarray(format="rgb24")
+                rgb = frame.to_ndarray(width=width, height=height, format="rgb24")
                 jpegs.append(simplejpeg.encode_jpeg(rgb, quality=JPEG_QUALITY, colorsubsampling="420"))
                 if len(jpegs) == max_frames:
                     break

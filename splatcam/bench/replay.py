@@ -15,34 +15,49 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tqdm import tqdm
 
 from splatcam import __version__, wire
 from splatcam.bench.clip import Clip, ClipUnreadable, load_clip
 from splatcam.bench.links import Link, LinkFailed, local_link, websocket_link
-from splatcam.bench.report import FrameRecord, Run, markdown, summarise, write_json
+from splatcam.bench.report import ChoiceRecord, FrameRecord, Run, markdown, summarise, write_json
 from splatcam.engine import EngineFailed
 from splatcam.settings import Settings, SettingsError, add_arguments, settings_from
+from splatcam.variants import FINE_BITS
 
 FORMATS = frozenset(map(str, wire.Format))
 WARM_UP_FRAMES = 5
+EVERY_RESULT_FPS = 240.0  # the most that may be asked for
 ANSWER_WITHIN_S = 60.0  # for a first frame on a slow machine, and for the last ones
 IN_PROCESS_SETTINGS = (
     "model", "device", "process_res", "accept_nc_license", "revision", "offline", "latency_ms", "threads",
 )  # fmt: skip
 
 
+Rest = Literal["pinned", "auto"]  # what the settings leave open: the first format, every pixel; as the server chooses
+
+
 @dataclass(frozen=True)
 class Plan:
     """What is asked for."""
 
-    format: str
-    settings: wire.SettingsMessage
-    fps: float | None
-    loops: int
-    progress: bool
+    formats: tuple[str, ...]  # preferred first
+    settings: wire.SettingsMessage = wire.SettingsMessage()
+    rest: Rest = "pinned"
+    fps: float | None = None
+    loops: int = 1
+    progress: bool = False
+
+    def asked(self, supports_gaussians: bool) -> wire.SettingsMessage:
+        """The settings to send."""
+        if self.rest == "auto":
+            return self.settings
+        first = wire.Format(self.settings.format or self.formats[0])
+        output = self.settings.output or _usual_output(first, supports_gaussians)
+        pinned = {"format": first, "output": output, "stride": 1, "depth_bits": FINE_BITS, "max_fps": EVERY_RESULT_FPS}
+        return wire.SettingsMessage(**{**pinned, **self.settings.model_dump(exclude_none=True)})
 
 
 class ReplayFailed(RuntimeError):
@@ -51,27 +66,24 @@ class ReplayFailed(RuntimeError):
 
 async def replay(clip: Clip, link: Link, plan: Plan) -> Run:
     """Plays the clip once per loop. Raises ReplayFailed or LinkFailed."""
-    client = _Client(link)
-    hello = wire.Hello(protocol=wire.PROTOCOL_VERSION, formats=[plan.format], client=f"splatcam replay {__version__}")
-    await link.send(wire.encode(hello))
-    welcome = await client.until("welcome")
-    await link.send(wire.encode(plan.settings))
+    client = Client(link)
+    welcome = await client.greet(plan)
     for frame_id in range(WARM_UP_FRAMES):
         await client.send_frame(frame_id, clip.jpegs[frame_id % len(clip.jpegs)], time.monotonic())
         first = await client.until("result")
     fps = plan.fps or clip.fps
-    supports_gaussians = welcome["model"]["supports_gaussians"]
     run = Run(
         clip=clip.name,
         clip_digest=clip.digest,
         offered_fps=fps,
         model=first["model"],
         format=first["type"],
-        output=plan.settings.output or _usual_output(first["type"], supports_gaussians),
+        output=plan.settings.output or _usual_output(first["type"], welcome["model"]["supports_gaussians"]),
         grid=tuple(first["grid"]),
         sent=len(clip.jpegs) * plan.loops,
         warm_up=WARM_UP_FRAMES,
         errors={},
+        choices=client.choices,
     )
     await _play(clip, client, run, plan.progress)
     return run
@@ -84,17 +96,17 @@ def _usual_output(format: str, supports_gaussians: bool) -> str:
     return "network" if supports_gaussians else "pixel"
 
 
-async def _play(clip: Clip, client: _Client, run: Run, progress: bool) -> None:
-    begin_s = time.monotonic()
-    schedule = {WARM_UP_FRAMES + i: begin_s + i / run.offered_fps for i in range(run.sent)}
-    camera = asyncio.create_task(_send_on_schedule(clip, client, schedule))
+async def _play(clip: Clip, client: Client, run: Run, progress: bool) -> None:
+    run.begin_s = time.monotonic()
+    schedule = {WARM_UP_FRAMES + i: run.begin_s + i / run.offered_fps for i in range(run.sent)}
+    camera = asyncio.create_task(send_on_schedule(clip, client, schedule))
     with tqdm(total=run.sent, unit="frame", disable=not progress, file=sys.stderr) as bar:
         last = max(schedule)
         try:
             async with asyncio.timeout(ANSWER_WITHIN_S + run.sent / run.offered_fps):
                 settled = -1
                 while settled < last:
-                    settled = await _take_answer(client, run, schedule)
+                    settled = await take_answer(client, run, schedule)
                     bar.update(settled - WARM_UP_FRAMES + 1 - bar.n)
             await camera
         except TimeoutError:
@@ -103,13 +115,13 @@ async def _play(clip: Clip, client: _Client, run: Run, progress: bool) -> None:
             camera.cancel()
 
 
-async def _send_on_schedule(clip: Clip, client: _Client, schedule: dict[int, float]) -> None:
+async def send_on_schedule(clip: Clip, client: Client, schedule: dict[int, float]) -> None:
     for i, (frame_id, at_s) in enumerate(schedule.items()):
         await asyncio.sleep(max(0.0, at_s - time.monotonic()))
         await client.send_frame(frame_id, clip.jpegs[i % len(clip.jpegs)], at_s)
 
 
-async def _take_answer(client: _Client, run: Run, schedule: dict[int, float]) -> int:
+async def take_answer(client: Client, run: Run, schedule: dict[int, float]) -> int:
     """Waits for the next result or error of a frame; answers come in the order of the frames. Returns its id."""
     while True:
         message, size = await client.next_message()
@@ -128,11 +140,21 @@ async def _take_answer(client: _Client, run: Run, schedule: dict[int, float]) ->
         return frame_id
 
 
-class _Client:
-    """The client's half of the protocol: acknowledges results as they come."""
+class Client:
+    """The client's half of the protocol: acknowledges results as they come, and notes what the server chooses."""
 
     def __init__(self, link: Link) -> None:
+        self.choices: list[ChoiceRecord] = []
         self._link = link
+
+    async def greet(self, plan: Plan, watch: str | None = None) -> dict[str, Any]:
+        """Says what is wanted, of the own camera or of another one. Returns the `welcome`."""
+        name = f"splatcam replay {__version__}"
+        hello = wire.Hello(protocol=wire.PROTOCOL_VERSION, formats=list(plan.formats), client=name, watch=watch)
+        await self._link.send(wire.encode(hello))
+        welcome = await self.until("welcome")
+        await self._link.send(wire.encode(plan.asked(welcome["model"]["supports_gaussians"])))
+        return welcome
 
     async def send_frame(self, frame_id: int, jpeg: bytes, captured_at_s: float) -> None:
         await self._link.send(
@@ -144,6 +166,8 @@ class _Client:
         message = wire.decode_server_message(data)
         if message["type"] in FORMATS:
             await self._link.send(wire.encode(wire.Ack(frame_id=message["frame_id"])))
+        elif message["type"] == "adapted":
+            self.choices.append(ChoiceRecord.of(message, time.monotonic()))
         return message, len(data)
 
     async def until(self, wanted: str) -> dict[str, Any]:
@@ -184,8 +208,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 async def _run(clip: Clip, given: argparse.Namespace, settings: Settings) -> Run:
     plan = Plan(
-        format=given.format,
+        formats=given.format,
         settings=wire.SettingsMessage(output=given.output, stride=given.stride),
+        rest="auto" if given.adapt else "pinned",
         fps=given.fps,
         loops=given.loops,
         progress=sys.stderr.isatty(),
@@ -204,6 +229,13 @@ def at_least(least: int) -> Callable[[str], int]:
         return int(text)
 
     return whole
+
+
+def formats(text: str) -> tuple[str, ...]:
+    given = tuple(text.split(","))
+    if unknown := [name for name in given if name not in FORMATS]:
+        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(wire.Format)}")
+    return given
 
 
 def above_zero(text: str) -> float:
@@ -228,9 +260,15 @@ def _parser() -> argparse.ArgumentParser:
         "--url", help="of a running server, ws://HOST:PORT/ws; without it everything runs in this process"
     )
     add_arguments(parser.add_argument_group("with --url"), ("token",))
-    parser.add_argument("--format", choices=[str(f) for f in wire.Format], default=str(wire.Format.SPLATS16))
+    parser.add_argument(
+        "--format", type=formats, default=(str(wire.Format.SPLATS16),), metavar="FORMAT[,FORMAT...]",
+        help=f"of {', '.join(wire.Format)}; preferred first (default: splats16)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--adapt", action="store_true", help="let the server choose by the link; without it the first format, as asked"
+    )
     parser.add_argument("--output", choices=["network", "pixel", "points"], help="default: what suits model and format")
-    parser.add_argument("--stride", type=at_least(1), help="every n-th pixel of every n-th row")
+    parser.add_argument("--stride", type=at_least(1), help="every n-th pixel of every n-th row (default: 1)")
     parser.add_argument("--fps", type=above_zero, help="frames per second sent (default: the clip's)")
     parser.add_argument("--frames", type=at_least(1), help="only the first so many frames of the clip")
     parser.add_argument("--loops", type=at_least(1), default=1, help="play the clip so many times (default: 1)")

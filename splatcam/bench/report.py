@@ -9,7 +9,7 @@ import subprocess
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from splatcam.telemetry import percentile
 
@@ -32,6 +32,27 @@ class FrameRecord:
     timings_ms: dict[str, float]
 
 
+@dataclass(frozen=True)
+class ChoiceRecord:
+    """What the server chose to send, from when on: an `adapted` message."""
+
+    at_s: float
+    what: str
+    reason: str
+
+    @classmethod
+    def of(cls, message: dict[str, Any], at_s: float) -> Self:
+        """Stride and rate are told where the server holds something back."""
+        parts = [f"{message['format']} ({message['output']})"]
+        if message["stride"] > 1:
+            parts.append(f"stride {message['stride']}")
+        if message.get("depth_bits"):
+            parts.append(f"{message['depth_bits']} bits")
+        if message.get("max_fps") and "max_fps" not in message["pinned"]:
+            parts.append(f"at most {message['max_fps']:g}/s")
+        return cls(at_s, ", ".join(parts), message["reason"])
+
+
 @dataclass
 class Run:
     """Everything a replay saw. sent = delivered + dropped + errors, by frame id."""
@@ -47,6 +68,8 @@ class Run:
     warm_up: int
     errors: dict[int, str]
     frames: list[FrameRecord] = field(default_factory=list)
+    choices: list[ChoiceRecord] = field(default_factory=list)
+    begin_s: float = 0.0  # of the schedule
 
     @property
     def dropped(self) -> int:
@@ -81,6 +104,7 @@ def summarise(run: Run) -> dict[str, Any]:
         "bytes_per_frame": _spread([float(f.message_bytes) for f in run.frames]),
         "capture_to_result_ms": _spread(latencies),
         "stages_ms": {stage: _spread(values) for stage, values in stages.items()},
+        "choices": [{**asdict(choice), "at_s": round(choice.at_s - run.begin_s, 2)} for choice in run.choices],
         "machine": asdict(machine()),
         "commit": commit(),
     }

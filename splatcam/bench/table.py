@@ -14,7 +14,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from splatcam import wire
 from splatcam.bench.clip import Clip, ClipUnreadable, load_clip
 from splatcam.bench.links import LinkFailed, websocket_link
 from splatcam.bench.local_service import ServiceFailed, running
@@ -76,7 +75,7 @@ def measure(clip: Clip, model: str, name: str) -> dict[str, Any]:
 
     async def run(url: str) -> Any:
         async with websocket_link(url) as link:
-            return await replay(clip, link, Plan(name, wire.SettingsMessage(), None, LOOPS, sys.stderr.isatty()))
+            return await replay(clip, link, Plan((name,), loops=LOOPS, progress=sys.stderr.isatty()))
 
     with running("--model", model) as service:
         service.wait_for_model(model)

@@ -1,9 +1,10 @@
-"""A surface → the fields of a `compact` message, and back: 0.1 to 0.6 bytes a splat, and a JPEG.
+"""What stands on a grid of pixels → the fields of a `compact` message, and back: planes of an image, and a JPEG.
 
-What travels is what `pixel_splats` starts from, not what it makes: the depth of a window of the grid in steps of its
-logarithm, which of its pixels are splats, and a picture, often one that the client has already. The client makes the
-splats (web/compact/decode.js). `decode` is the readable twin of that, and the judge of it by the files under
-tests/golden/compact. wire.Compact has the layout.
+Level A, 0.1 to 0.6 bytes a splat: what travels is what `pixel_splats` starts from, not what it makes: the depth of a
+window of the grid in steps of its logarithm, which of its pixels are splats, and a picture, often one that the client
+has already. Level C, 2 to 5 bytes: the network's own Gaussians; beside that depth their shapes (`compact_shape`) and
+a picture of their colours. The client makes the splats (web/compact/decode.js). `decode` is the readable twin of that,
+and the judge of it by the files under tests/golden/compact. wire.Compact has the layout.
 
 The depth of a pixel that is no splat travels as well: its neighbours take their slope from it. The steps bound the
 error of a depth: |ln z_decoded - ln z| <= ln(far / near) / (2 (2^bits - 1)), and what float32 adds.
@@ -22,7 +23,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gsply_helpers import dc_from_rgb, rgb_from_dc
+from splatcam.codecs import compact_shape
+from splatcam.frames import encode_picture
 from splatcam.gaussians import Gaussians
+from splatcam.network_splats import NetworkSplats
 from splatcam.pixel_splats import OPACITY, PixelSurface, Window, surface_splats
 from splatcam.variants import Variant
 
@@ -34,6 +39,7 @@ except ImportError:
     fast_zlib = zlib
 
 DEPTH_BITS = (10, 12)
+COLOR_QUALITY = 92  # of the network's colours: 49 dB, and all other planes have an error of less
 LEAST_RANGE = 1.001  # far / near: a wall that faces the camera still has steps
 MAX_PIXELS = 1 << 22  # of a grid: a model's is a tenth of that
 MAX_LENGTH, MAX_FOCAL_PX = 1e13, 1e6  # and their inverses: nothing computed from them leaves float32
@@ -50,24 +56,38 @@ class CompactError(ValueError):
 # ---------------------------------------------------------------- encoding
 
 
-def encode(surface: PixelSurface, variant: Variant) -> dict[str, Any]:
-    """All but `color`, which depends on who reads it."""
-    near, far = torch.stack(surface.depth.aminmax()).tolist()
+def encode(scene: PixelSurface | NetworkSplats, variant: Variant) -> dict[str, Any]:
+    """Level A for a surface, without `color`, which depends on who reads it; level C for a network's splats."""
+    if isinstance(scene, NetworkSplats):
+        return {**_window_fields(scene, variant), "opacity": 1.0, **_shape_fields(scene)}
+    return {**_window_fields(scene, variant), "opacity": OPACITY}
+
+
+def _window_fields(scene: PixelSurface | NetworkSplats, variant: Variant) -> dict[str, Any]:
+    """Which pixels there are, and how far away."""
+    depth, window, kept = scene.depth, scene.window, scene.kept
+    near, far = torch.stack(depth.aminmax()).tolist()
     far = max(far, LEAST_RANGE * near)
-    window, kept = surface.window, surface.kept
-    planes = depth_planes(depth_steps(surface.depth, near, far, variant.depth_bits))
+    planes = depth_planes(depth_steps(depth, near, far, variant.depth_bits))
     fields = {
-        "num_splats": surface.count,
-        "window": (window.rows.start, window.columns.start, *surface.depth.shape),
+        "num_splats": scene.count,
+        "window": (window.rows.start, window.columns.start, *depth.shape),
         "stride": window.stride,
         "near": near,
         "far": far,
         "depth_bits": variant.depth_bits,
-        "opacity": OPACITY,
         "depth": deflate(planes.cpu().numpy()),
     }
     if kept is not None:
         fields["mask"] = deflate(np.packbits(kept.cpu().numpy()))
+    return fields
+
+
+def _shape_fields(splats: NetworkSplats) -> dict[str, Any]:
+    fields = {"shape": deflate(compact_shape.encode_planes(splats).cpu().numpy())}
+    if splats.count:
+        rgb = rgb_from_dc(splats.gaussians.sh[:, 0]).mul_(255).round_().clamp_(0, 255).to(torch.uint8)
+        fields["color"] = encode_picture(splats.on_window(rgb).cpu().numpy(), COLOR_QUALITY, "444")
     return fields
 
 
@@ -125,10 +145,16 @@ def decode(fields: Mapping[str, Any], rgb: Array) -> Gaussians:
     pixels = header.rows * header.columns
     _demand(rgb.shape == (header.rows, header.columns, 3) and rgb.dtype == np.uint8, "the colours fit no window")
     steps = _steps_of(inflate(fields.get("depth"), 2 * pixels, "depth"), header)
-    kept = _kept_pixels(fields.get("mask"), header)
+    kept = torch.from_numpy(_kept_pixels(fields.get("mask"), header))
     depth = torch.from_numpy(step_depths(header.near, header.far, header.depth_bits)[steps])
-    window = _window_of(header)
-    return surface_splats(depth, torch.from_numpy(rgb.copy()), window, header.opacity).select(torch.from_numpy(kept))
+    window, colors = _window_of(header), torch.from_numpy(rgb.copy())
+    if fields.get("shape") is None:
+        return surface_splats(depth, colors, window, header.opacity).select(kept.flatten())
+    shape = inflate(fields["shape"], compact_shape.PLANES * header.count, "shape")
+    geometry = compact_shape.decode_planes(shape, depth[kept], window, kept, header.opacity)
+    index = torch.arange(header.grid[0] * header.grid[1]).view(header.grid)
+    sh = dc_from_rgb(colors[kept][:, None].to(torch.float32).div_(255))
+    return Gaussians(**geometry, sh=sh, grid=header.grid, pixel_index=window.cut(index)[kept])
 
 
 def step_depths(near: float, far: float, bits: int) -> Array:
@@ -162,15 +188,16 @@ def _steps_of(planes: Array, header: _Header) -> Array:
 
 
 def _kept_pixels(mask: object, header: _Header) -> Array:
-    """[pixels] bool."""
+    """[rows, columns] bool."""
+    shape = header.rows, header.columns
     pixels = header.rows * header.columns
     if mask is None:
         _demand(header.count == pixels, "without a mask every pixel is a splat")
-        return np.ones(pixels, bool)
+        return np.ones(shape, bool)
     bits = np.unpackbits(inflate(mask, -(-pixels // 8), "mask")).astype(bool)
     _demand(not bits[pixels:].any(), "the mask keeps pixels past its end")
     _demand(int(bits.sum()) == header.count, "the mask does not keep as many pixels as there are splats")
-    return bits[:pixels]
+    return bits[:pixels].reshape(shape)
 
 
 def _window_of(header: _Header) -> Window:

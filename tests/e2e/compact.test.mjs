@@ -9,6 +9,7 @@ import {
 
 const TOP_LEFT = [0.04, 0.04, 0.2, 0.26];
 const BOTTOM_RIGHT = [0.8, 0.74, 0.96, 0.96];
+const TWO_FIFTHS_LEFT = [0.42, 0.76, 0.54, 0.94]; // of what is bottom-right
 const MIDDLE = [0.4, 0.4, 0.6, 0.6];
 
 let server, clips, browser;
@@ -42,6 +43,15 @@ function showAgain(page, changes) {
     splatcam.screen.show({ ...(window.whole ??= splatcam.lastResult), ...Object.fromEntries(bytes) });
     while (doneOf(splatcam.counts) === before) await new Promise((done) => requestAnimationFrame(done));
   }, changes);
+}
+
+/** `size` bytes, all 0 but `some`, as raw deflate. */
+function deflated(page, some, size) {
+  return page.evaluate(async ([values, length]) => {
+    const bytes = Object.assign(new Uint8Array(length), values);
+    const packed = new Blob([bytes]).stream().pipeThrough(new CompressionStream("deflate-raw"));
+    return [...new Uint8Array(await new Response(packed).arrayBuffer())];
+  }, [some, size]);
 }
 
 const NO_DEFLATE = { depth: [255, 255, 255, 255] };
@@ -113,16 +123,37 @@ for (const [name, { zeros, sentence }] of Object.entries(INFLATED)) {
   test(`${name} is left out`, async () => {
     const page = await watch("marker.compact.1.shown");
     await reached(page, "shown", 1);
-    const depth = await page.evaluate(async (size) => {
-      const packed = new Blob([new Uint8Array(size)]).stream().pipeThrough(new CompressionStream("deflate-raw"));
-      return [...new Uint8Array(await new Response(packed).arrayBuffer())];
-    }, zeros);
-    await showAgain(page, { depth });
+    await showAgain(page, { depth: await deflated(page, { 0: 0 }, zeros) });
     await says(page, sentence);
     await showsMarker(page);
     await finish(page);
   });
 }
+
+const SPLATS = 30 * 40;
+const OPAQUE = { 0: 255 }; // differences: the first opacity, and all others like it
+
+test("shapes that a network predicted are drawn where their bytes say", async () => {
+  const page = await watch("marker.compact.1.shown");
+  await reached(page, "shown", 1);
+  await showAgain(page, { shape: await deflated(page, OPAQUE, 9 * SPLATS) });
+  await showsMarker(page);
+  const farLeft = { ...OPAQUE, [7 * SPLATS]: 256 - 128 };
+  await showAgain(page, { shape: await deflated(page, farLeft, 9 * SPLATS) });
+  const hues = [hue(await meanColor(page, BOTTOM_RIGHT)), hue(await meanColor(page, TWO_FIFTHS_LEFT))];
+  assert.deepEqual(hues, ["grey", "blue"]); // all splats are 16 of 40 pixels further left
+  assert.deepEqual((({ failed, shown }) => [failed, shown])(await countsOf(page)), [0, 3]);
+  await finish(page);
+});
+
+test("a shape that ends early is left out", async () => {
+  const page = await watch("marker.compact.1.shown");
+  await reached(page, "shown", 1);
+  await showAgain(page, { shape: await deflated(page, OPAQUE, 8 * SPLATS) });
+  await says(page, "smaller than the window");
+  await showsMarker(page);
+  await finish(page);
+});
 
 test("three frames in a row that cannot be unpacked: the page asks for its other formats", async () => {
   const page = await watch("marker.compact.1.shown");
@@ -132,6 +163,7 @@ test("three frames in a row that cannot be unpacked: the page asks for its other
   await reached(page, "shown", 2);
   assert.equal(await page.evaluate(() => window.splatcam.lastResult.type), "splats16");
   assert.equal((await countsOf(page)).connects, 1);
+  assert.doesNotMatch(page.url(), /format=/); // nobody asks for it any more
   await showsMarker(page);
   await finish(page);
 });

@@ -10,8 +10,8 @@ import { fileURLToPath } from "node:url";
 const require = createRequire(import.meta.url);
 const { chromium } = require("playwright-core");
 
-const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
-const PYTHON = process.env.SPLATCAM_TEST_PYTHON ?? join(ROOT, ".venv", "bin", "python");
+export const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
+export const PYTHON = process.env.SPLATCAM_TEST_PYTHON ?? join(ROOT, ".venv", "bin", "python");
 const VIEW = { width: 320, height: 240 };
 export const FAKE_CAMERA = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"];
 

@@ -1,4 +1,4 @@
-"""The golden `compact` messages: surfaces small enough to look at, and what the reference decoder makes of them.
+"""The golden `compact` messages: scenes small enough to look at, and what the reference decoder makes of them.
 
 NAME.msgpack is the message, NAME.rgb the colours of its window (so that no JPEG decoder has a say), NAME.words Spark's
 words of the splats. Another build of deflate makes other bytes, so what is compared is what they inflate to.
@@ -7,7 +7,7 @@ words of the splats. Another build of deflate makes other bytes, so what is comp
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,9 @@ from torch import Tensor
 from splatcam import wire
 from splatcam.codecs import compact, packed16
 from splatcam.estimators import Prediction
-from splatcam.pixel_splats import pixel_surface
+from splatcam.gaussians import Gaussians
+from splatcam.network_splats import NetworkSplats, network_splats
+from splatcam.pixel_splats import PixelSurface, pixel_splats, pixel_surface
 from splatcam.prune import PruneOptions
 from splatcam.variants import Variant
 
@@ -26,13 +28,13 @@ FOLDER = Path(__file__).resolve().parent / "compact"
 FOCAL_PX = 40.0
 
 
-def _variant(depth_bits: wire.DepthBits = 10, **wishes: Any) -> Variant:
-    return Variant(wire.Format.COMPACT, "pixel", depth_bits=depth_bits, **wishes)
+def _variant(depth_bits: wire.DepthBits = 10, output: wire.Output = "pixel", **wishes: Any) -> Variant:
+    return Variant(wire.Format.COMPACT, output, depth_bits=depth_bits, **wishes)
 
 
 @dataclass(frozen=True)
 class CompactCase:
-    """`depth` of the rays' u and v, both [height, width] → [height, width] f32."""
+    """`depth` of the rays' u and v, both [height, width] → [height, width] f32. Level C for output `network`."""
 
     depth: Callable[[Tensor, Tensor], Tensor]
     grid: tuple[int, int] = (28, 42)
@@ -45,7 +47,8 @@ class CompactCase:
         intrinsics = torch.tensor([[FOCAL_PX, 0, width / 2], [0, FOCAL_PX * 1.125, height / 2], [0, 0, 1]])
         u, v = ((at + 0.5 - intrinsics[i, 2]) / intrinsics[i, i] for i, at in enumerate((x, y)))
         image = torch.stack((x * 255 // (width - 1), 255 - y * 7 % 256, (x // 7 + y // 7) % 2 * 255), dim=2)
-        return Prediction(self.depth(u, v), intrinsics, image.to(torch.uint8))
+        surface = Prediction(self.depth(u, v), intrinsics, image.to(torch.uint8))
+        return replace(surface, gaussians=predicted(surface)) if self.variant.output == "network" else surface
 
 
 def flat(u: Tensor, v: Tensor) -> Tensor:
@@ -68,6 +71,23 @@ def waves(u: Tensor, v: Tensor) -> Tensor:
     return 1.5 + 0.4 * torch.sin(9 * u) * torch.cos(7 * v) + 0.3 * u
 
 
+def predicted(surface: Prediction) -> Gaussians:
+    """Splats of every size, opacity and rotation, half turns and more among them; one that is none, one behind us."""
+    splats = pixel_splats(surface)
+    t = torch.arange(splats.count) / 40
+    half = t * 0.7
+    axes = torch.stack((torch.sin(3 * t), torch.cos(5 * t), torch.sin(7 * t) - 0.3), dim=1)
+    rotations = torch.cat(
+        (torch.cos(half)[:, None], torch.sin(half)[:, None] * axes / axes.norm(dim=1, keepdim=True)), 1
+    )
+    means = splats.means.clone()
+    means[:, :2] += torch.stack((torch.sin(2 * t), torch.cos(3 * t)), dim=1) * means[:, 2:] * 0.03
+    means[50], means[60], means[70, 0] = torch.nan, -means[60], 9.0
+    waves = torch.stack((torch.sin(t), torch.sin(2 * t), torch.cos(t) - 4), dim=1)
+    opacities = 0.55 + 0.45 * torch.sin(t)
+    return replace(splats, means=means, scales=splats.scales * waves.exp(), rotations=rotations, opacities=opacities)
+
+
 COMPACT_CASES = {
     "flat_wall": CompactCase(flat),
     "slanted_plane": CompactCase(slanted),
@@ -76,12 +96,18 @@ COMPACT_CASES = {
     "twelve_bits": CompactCase(waves, variant=_variant(depth_bits=12)),
     "nothing_kept": CompactCase(waves, variant=_variant(min_opacity=1.0)),
     "one_row": CompactCase(slanted, grid=(1, 42), border_fraction=0.0),
+    "shape": CompactCase(waves, variant=_variant(12, "network", min_opacity=0.0), border_fraction=0.0),
+    "shape_with_mask": CompactCase(waves, variant=_variant(12, "network", min_opacity=0.4, max_depth_percentile=0.9)),
+    "shape_stride_2": CompactCase(slanted, grid=(42, 56), variant=_variant(12, "network", stride=2)),
+    "shape_nothing_kept": CompactCase(waves, variant=_variant(12, "network", min_opacity=1.0)),
 }
 
 
 def compact_fields(case: CompactCase) -> dict[str, Any]:
-    """The fields of the case's message, as they leave the codec."""
-    return compact.encode(_surface(case), case.variant)
+    """The fields of the case's message, as they leave the codec, without a picture."""
+    fields = compact.encode(_scene(case), case.variant)
+    fields.pop("color", None)
+    return fields
 
 
 def compact_files() -> dict[str, bytes]:
@@ -89,7 +115,7 @@ def compact_files() -> dict[str, bytes]:
     files = {}
     for name, case in COMPACT_CASES.items():
         prediction = case.prediction()
-        rgb = _surface(case).window.cut(prediction.image).numpy()
+        rgb = _scene(case).window.cut(prediction.image).numpy()
         message = wire.encode(_message(case, prediction))
         words = words_of(wire.decode_server_message(message), rgb)
         files |= {f"{name}.msgpack": message, f"{name}.rgb": rgb.tobytes(), f"{name}.words": words.tobytes()}
@@ -103,10 +129,11 @@ def words_of(fields: dict[str, Any], rgb: np.ndarray) -> np.ndarray:
     return words.view(np.uint8).reshape(-1, packed16.BYTES_PER_SPLAT)
 
 
-def _surface(case: CompactCase) -> Any:
+def _scene(case: CompactCase) -> PixelSurface | NetworkSplats:
     wishes = case.variant
     options = PruneOptions(wishes.min_opacity, wishes.max_depth_percentile, case.border_fraction)
-    return pixel_surface(case.prediction(), wishes.stride, options)
+    build = network_splats if wishes.output == "network" else pixel_surface
+    return build(case.prediction(), wishes.stride, options)
 
 
 def _message(case: CompactCase, prediction: Prediction) -> wire.Compact:

@@ -1,11 +1,11 @@
 // web/compact: planes and picture to Spark's words. Judged by the golden files, which splatcam's own decoder made, and
-// by what a splat has to be: the covariance of its pixel on its surface.
+// by what a splat has to be: in level A the covariance of its pixel on its surface, in level C what its bytes say.
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { Decoder } from "../../web/compact/decode.js";
 import { CompactError } from "../../web/compact/fields.js";
-import { halfOf, stepsOfLn, STEPS_PER_LN } from "../../web/compact/records.js";
+import { angleByte, halfOf, stepsOfLn, STEPS_PER_LN } from "../../web/compact/records.js";
 import { unpack } from "../../web/view/packed16.js";
 import { CAMERA, encode, planesOf } from "./compact_messages.mjs";
 import { msgpack } from "./golden.mjs";
@@ -30,7 +30,7 @@ const near = (a, b, tolerance) => assert.ok(Math.abs(a - b) <= tolerance, `${a} 
 
 const NAMES = existsSync(GOLDENS) ? readdirSync(GOLDENS).filter((file) => file.endsWith(".msgpack")) : [];
 
-test("there are golden files", () => assert.ok(NAMES.length >= 7, `${NAMES}`));
+test("there are golden files", () => assert.ok(NAMES.length >= 11, `${NAMES}`));
 
 for (const file of NAMES) {
   const name = file.slice(0, -".msgpack".length);
@@ -147,6 +147,62 @@ test("what a decoder keeps from a larger frame does not show in the next", () =>
   assert.deepEqual(decode(small, decoder), alone);
 });
 
+// ---------------------------------------------------------------- level C
+
+const AT_REST = [255, 0, 0, 0, 0, 0, 0, 0, 0];
+const shapeWith = (changes) => () => Object.assign([...AT_REST], changes);
+const firstOf = (message) => splatsOf(decode(encode({ opacity: 1, ...message })))[0];
+
+test("a shape of zeros is a ball of a pixel's width, unturned, on its pixel's ray", () => {
+  const { center: [x, y, z], lnScales, rotation, opacity } = firstOf({ shapeOf: shapeWith({}) });
+  near(x / z, (0.5 - CAMERA.cx) / CAMERA.fx, 0.001);
+  near(y / z, (0.5 - CAMERA.cy) / CAMERA.fy, 0.001);
+  for (const ln of lnScales) near(ln, Math.log(2 / CAMERA.fx), 0.042); // half a step of Spark's
+  assert.deepEqual([Math.abs(rotation[0]), opacity], [1, 1]);
+});
+
+test("the three scales are eighths of a logarithm, of pixels of the window", () => {
+  const { lnScales } = firstOf({ window: [0, 0, 5, 5], stride: 3, shapeOf: shapeWith({ 1: 8, 2: 256 - 16, 3: 4 }) });
+  [1, -2, 0.5].forEach((ln, axis) => near(lnScales[axis], Math.log((3 * 2) / CAMERA.fx) + ln, 0.042));
+});
+
+test("offsets are eighths of a pixel of the window, to either side", () => {
+  const { center: [x, y, z] } = firstOf({ window: [0, 0, 5, 5], stride: 3, shapeOf: shapeWith({ 7: 16, 8: 256 - 4 }) });
+  near((x / z) * CAMERA.fx + CAMERA.cx, 0.5 + 3 * 2, 0.01);
+  near((y / z) * CAMERA.fy + CAMERA.cy, 0.5 - 3 * 0.5, 0.01);
+});
+
+const TURNS = { "a quarter about z": [0, 0, 27], "a half about x": [64, 0, 0], "three quarters about y": [0, 155, 0] };
+for (const [name, p] of Object.entries(TURNS)) {
+  test(`${name} comes out of the bytes of p, whichever way round`, () => {
+    const signed = p.map((byte) => ((byte << 24) >> 24) / 64);
+    const squared = Math.hypot(...signed) ** 2;
+    const wanted = [1 - squared, ...signed.map((part) => 2 * part)].map((part) => part / (1 + squared));
+    for (const side of [1, -1]) {
+      const bytes = p.map((byte) => (side * byte) & 255);
+      const { rotation } = firstOf({ shapeOf: shapeWith({ 4: bytes[0], 5: bytes[1], 6: bytes[2] }) });
+      const towards = [wanted[0], ...wanted.slice(1).map((part) => side * part)];
+      near(Math.abs(rotation.reduce((sum, part, i) => sum + part * towards[i], 0)), 1, 0.0005);
+    }
+  });
+}
+
+test("opacities are shares of the message's", () => {
+  const splats = splatsOf(decode(encode({ opacity: 0.5, shapeOf: (n) => [n % 256, ...AT_REST.slice(1)] })));
+  splats.forEach(({ opacity }, n) => near(opacity, (0.5 * (n % 256)) / 255, 0.002));
+});
+
+test("level C keeps pixels, orders and colours as level A does, and one decoder takes both in turns", () => {
+  const keeps = (column, row) => (column * row) % 3 === 1;
+  const shapeOf = (n) => [n & 255, n & 63, 3, 4, 5, 6, 7, n & 7, 9];
+  const [surface, shaped] = [{ keeps }, { keeps, shapeOf }].map(encode);
+  const decoder = new Decoder();
+  const colours = (words) => splatsOf(words).map(({ rgb }) => rgb);
+  const alone = decode(shaped);
+  assert.deepEqual(colours(alone), colours(decode(surface, decoder)));
+  assert.deepEqual(decode(shaped, decoder), alone);
+});
+
 // ---------------------------------------------------------------- numbers
 
 test("every float16 is the nearest one, ties to even, also the smallest and what is too large", () => {
@@ -160,6 +216,14 @@ test("every float16 is the nearest one, ties to even, also the smallest and what
 
 test("the logarithm by tables is off by less than a thousandth of a step", () => {
   for (let x = 1e-8; x < 1e8; x *= 1.0013) near(stepsOfLn(x), Math.log(Math.fround(x)) * STEPS_PER_LN, 1e-6);
+});
+
+test("the angle by tables is off by less than a hundredth of a step", () => {
+  for (let x = 1e-9; x < 1e9; x *= 1.0013) {
+    const steps = (510 / Math.PI) * Math.atan(Math.sqrt(Math.fround(x)));
+    near(angleByte(x), Math.floor(steps + 0.5), Math.abs(((steps + 0.5) % 1) - 0.5) > 0.49 ? 1 : 0);
+  }
+  assert.equal(angleByte(0), 0);
 });
 
 // ---------------------------------------------------------------- what is refused
@@ -196,12 +260,15 @@ const REFUSED_PLANES = {
   "a depth step past the last": ({ planes }) => (planes.depth[432] = 8),
   "a mask that ends early": ({ planes }) => (planes.mask = planes.mask.subarray(1)),
   "a mask that is missing": ({ planes }) => (planes.mask = undefined),
+  "a shape that ends early": ({ planes }) => (planes.shape = planes.shape.subarray(1)),
+  "a shape that is missing": ({ planes }) => (planes.shape = undefined),
+  "a shape that no field announced": ({ fields }) => (fields.shape = undefined),
   "a mask that keeps more than there are splats": ({ fields }) => (fields.num_splats -= 1),
   "a picture that is too small": ({ pixels }) => (pixels.bytes = pixels.bytes.subarray(1)),
 };
 for (const [name, spoil] of Object.entries(REFUSED_PLANES)) {
   test(`it refuses ${name}`, () => {
-    const message = encode({ keeps: () => true });
+    const message = encode({ keeps: () => true, shapeOf: shapeWith({}) });
     spoil(message);
     const words = new Uint32Array(4 * 432);
     assert.throws(() => new Decoder().decode(message.fields, message.planes, message.pixels, words), CompactError);
@@ -231,6 +298,7 @@ test(`${MUTATIONS} spoiled messages are refused with a CompactError or read, nev
     const message = encode({
       grid: [6, 7], depthAt: (x, y) => 1 + random() * (x + y), keeps: pick([undefined, () => random() < 0.5]),
       depth_bits: pick([10, 12]), stride: 1,
+      shapeOf: pick([undefined, () => Array.from({ length: 9 }, () => Math.floor(random() * 256))]),
     });
     for (let times = pick([1, 1, 2]); times > 0; times -= 1) mutate(message, pick, random, values);
     try {
@@ -244,11 +312,12 @@ test(`${MUTATIONS} spoiled messages are refused with a CompactError or read, nev
 });
 
 function mutate({ fields, planes, pixels }, pick, random, values) {
-  const bytes = pick([planes.depth, planes.mask, pixels.bytes].filter(Boolean));
+  const bytes = pick([planes.depth, planes.mask, planes.shape, pixels.bytes].filter(Boolean));
   const name = pick(Object.keys(fields));
   const changes = [
     () => (bytes[Math.floor(random() * bytes.length)] ^= 1 << Math.floor(random() * 8)),
     () => (planes.depth = planes.depth.subarray(0, Math.floor(random() * planes.depth.length))),
+    () => (planes.shape = planes.shape?.subarray(0, Math.floor(random() * planes.shape.length))),
     () => (fields[name] = pick(values)),
     () => Array.isArray(fields[name]) && (fields[name] = fields[name].map((one) => (random() < 0.4 ? pick(values) : one))),
   ];

@@ -4,11 +4,12 @@ import { deflateRawSync, inflateRawSync } from "node:zlib";
 export const CAMERA = { fx: 20, fy: 20, cx: 12, cy: 9 };
 
 /**
- * depthAt(column, row) in pixels of the grid, keeps(column, row) of the window → {fields, planes, pixels, steps}: the
- * message without its picture, its planes inflated, colours by pixel.
+ * depthAt(column, row) in pixels of the grid, keeps(column, row) of the window, shapeOf(n) of a splat: its nine bytes, for
+ * level C → {fields, planes, pixels, steps}: the message without its picture, its planes inflated, colours by pixel.
  */
 export function encode({
-  grid = [18, 24], window = [0, 0, ...grid], stride = 1, depth_bits = 10, depthAt = () => 2, keeps, camera = CAMERA,
+  grid = [18, 24], window = [0, 0, ...grid], stride = 1, depth_bits = 10, depthAt = () => 2, keeps, shapeOf,
+  camera = CAMERA, opacity = 0.95,
 }) {
   const [row0, column0, rows, columns] = window;
   const depths = [];
@@ -19,11 +20,16 @@ export function encode({
   const last = 2 ** depth_bits - 1;
   const steps = depths.map((depth) => Math.round((last * Math.log(depth / near)) / Math.log(far / near)));
   const kept = depths.map((_, i) => (keeps === undefined ? true : keeps(i % columns, Math.floor(i / columns))));
-  const planes = { depth: depthPlane(steps, columns), mask: keeps === undefined ? undefined : maskPlane(kept) };
+  const count = kept.filter(Boolean).length;
+  const planes = {
+    depth: depthPlane(steps, columns),
+    mask: keeps === undefined ? undefined : maskPlane(kept),
+    shape: shapeOf === undefined ? undefined : shapePlanes(Array.from({ length: count }, (_, n) => shapeOf(n))),
+  };
   const fields = {
-    grid, window, stride, near, far, depth_bits, opacity: 0.95,
+    grid, window, stride, near, far, depth_bits, opacity,
     intrinsics: [camera.fx, camera.fy, camera.cx, camera.cy],
-    num_splats: kept.filter(Boolean).length, ...deflated(planes),
+    num_splats: count, ...deflated(planes),
   };
   return { fields, planes, pixels: colours(rows, columns), steps, kept };
 }
@@ -43,10 +49,14 @@ function maskPlane(kept) {
   return mask;
 }
 
-function deflated({ depth, mask }) {
-  const fields = { depth: new Uint8Array(deflateRawSync(depth)) };
-  if (mask !== undefined) fields.mask = new Uint8Array(deflateRawSync(mask));
-  return fields;
+function shapePlanes(shapes) {
+  const planes = Array.from({ length: 9 }, (_, plane) => shapes.map((bytes) => bytes[plane]));
+  return Uint8Array.from(planes.flatMap((values) => values.map((value, n) => value - (values[n - 1] ?? 0))));
+}
+
+function deflated(planes) {
+  const there = Object.entries(planes).filter(([, bytes]) => bytes !== undefined);
+  return Object.fromEntries(there.map(([name, bytes]) => [name, new Uint8Array(deflateRawSync(bytes))]));
 }
 
 function colours(rows, columns) {
@@ -55,7 +65,7 @@ function colours(rows, columns) {
 }
 
 /** The planes of a message as it came. */
-export function planesOf({ depth, mask }) {
-  const inflate = (bytes) => (bytes.length === 0 ? bytes : new Uint8Array(inflateRawSync(bytes)));
-  return { depth: inflate(depth), mask: mask === undefined ? undefined : inflate(mask) };
+export function planesOf({ depth, mask, shape }) {
+  const inflate = (bytes) => bytes && (bytes.length === 0 ? bytes : new Uint8Array(inflateRawSync(bytes)));
+  return { depth: inflate(depth), mask: inflate(mask), shape: inflate(shape) };
 }

@@ -4,7 +4,7 @@
 const LOST_AFTER_MS = 10_000; // a worker that was taken away says nothing; the first frame also waits for its modules
 const FIELDS = [
   "grid", "window", "stride", "near", "far", "depth_bits", "opacity", "intrinsics", "num_splats", "depth", "mask",
-  "color",
+  "shape", "color",
 ];
 
 export class WorkerDecoder {

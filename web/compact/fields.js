@@ -1,6 +1,7 @@
 // What a `compact` message has to be, beyond the types of its fields. Pure, and without imports that have no address:
 // a worker knows no import map.
 
+export const SHAPE_PLANES = 9; // of a byte for each splat
 const MAX_PIXELS = 1 << 22; // of the grid: what a depth model gives is a tenth of that
 const DEPTH_BITS = [10, 12];
 const FAR_AWAY = 1e30; // metres; and 1 / FAR_AWAY the nearest. Well inside float32, squares and all
@@ -14,10 +15,10 @@ export function demand(condition, what) {
   if (!condition) throw new CompactError(what);
 }
 
-/** Bytes of the inflated planes of checked fields; `mask`: 0 where every pixel is kept. */
-export function planeSizes({ window: [, , rows, columns], mask }) {
+/** Bytes of the planes of checked fields once they are inflated, where there are such planes. */
+export function planeSizes({ window: [, , rows, columns], num_splats }) {
   const pixels = rows * columns;
-  return { depth: 2 * pixels, mask: mask === undefined ? 0 : Math.ceil(pixels / 8) };
+  return { depth: 2 * pixels, mask: Math.ceil(pixels / 8), shape: SHAPE_PLANES * num_splats };
 }
 
 /** Throws CompactError unless the fields fit each other. What the planes hold is checked as they are read. */

@@ -32,7 +32,6 @@ export class DepthPlane {
 
   /** `bytes`: zigzag differences, all low bytes and then all high bytes. */
   fill(bytes, rows, columns, tables) {
-    demand(bytes.length === 2 * rows * columns, "the depth plane does not have the size of the window");
     this.#makeRoom(rows, columns);
     for (let row = 0, rowStart = 0; row < rows; row += 1) {
       rowStart = this.#fillRow(bytes, row, rows * columns, columns, rowStart, tables);
@@ -113,7 +112,6 @@ export class KeptPixels {
 }
 
 function checkMask(mask, pixels) {
-  demand(mask.length === Math.ceil(pixels / 8), "the mask does not have the size of the window");
   const padding = 8 * mask.length - pixels;
   demand(padding === 0 || (mask[mask.length - 1] & ((1 << padding) - 1)) === 0, "the mask keeps pixels past its end");
 }

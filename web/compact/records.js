@@ -65,10 +65,24 @@ export function axisBytes(x, y, z, squared) {
   return Math.fround(128 + u) | (Math.fround(128 + v) << 8); // in float32 what is next to nothing below 128 is 128
 }
 
-/** θ = 2 acos(w), w = 1 / √(1 + squared), in steps of π / 255. acos: Abramowitz and Stegun 4.4.46, off by 2e-8. */
+// θ = 2 atan √squared in steps of π / 255, from a table with the value and the slope of each 64th of an octave of
+// `squared`, as a float32: a third of the time of acos, and off by a thousandth of a step at most.
+const TURN_CELL_BITS = 17;
+const TURN_CELL_MIDDLE = 1 << (TURN_CELL_BITS - 1);
+const turnMiddles = Float64Array.from({ length: 1 << (31 - TURN_CELL_BITS) }, (_, cell) => {
+  bits[0] = (cell << TURN_CELL_BITS) + TURN_CELL_MIDDLE;
+  return float[0];
+});
+const turnSteps = turnMiddles.map((squared) => (510 / Math.PI) * Math.atan(Math.sqrt(squared)));
+const turnSlopes = turnMiddles.map((squared, cell) => {
+  const octave = 2 ** ((cell >>> (23 - TURN_CELL_BITS)) - 127);
+  return ((255 / Math.PI) * octave * 2 ** -23) / (Math.sqrt(squared) * (1 + squared));
+});
+
+/** Of the quaternion ∝ (1, x, y, z), by the squared length of its vector part. */
 export function angleByte(squared) {
-  const w = 1 / Math.sqrt(1 + squared);
-  const upper = (0.030891881 + w * (-0.0170881256 + w * (0.0066700901 - w * 0.0012624911))) * w;
-  const series = 1.570796305 + w * (-0.2145988016 + w * (0.0889789874 + w * (-0.0501743046 + upper)));
-  return (Math.sqrt(1 - w) * series * (510 / Math.PI) + 0.5) | 0;
+  float[0] = squared;
+  const cell = bits[0] >>> TURN_CELL_BITS;
+  const within = (bits[0] & (2 * TURN_CELL_MIDDLE - 1)) - TURN_CELL_MIDDLE;
+  return (turnSteps[cell] + within * turnSlopes[cell] + 0.5) | 0;
 }

@@ -8,8 +8,6 @@ const BYTES_PER_SPLAT = 16;
 const SLICE_BYTES = 1 << 14;
 const AS_IT_IS = { imageOrientation: "from-image", colorSpaceConversion: "none", premultiplyAlpha: "none" };
 
-const NO_PIXELS = { bytes: new Uint8Array(0), columnStep: 0, rowStep: 0 };
-
 const decoder = new Decoder();
 const canvas = new OffscreenCanvas(1, 1);
 const drawing = canvas.getContext("2d", { alpha: false, willReadFrequently: true });
@@ -32,15 +30,16 @@ function withRoomFor({ window: [, , rows, columns] }, buffer) {
   return buffer !== null && buffer.byteLength >= bytes ? buffer : new ArrayBuffer(bytes);
 }
 
+/** The JPEG is read on another thread, while the planes are inflated and the splats placed. */
 async function decode(fields, words) {
   const sizes = planeSizes(fields);
-  const [depth, mask, picture] = await Promise.all([
-    inflate(fields.depth, sizes.depth),
-    fields.mask === undefined ? undefined : inflate(fields.mask, sizes.mask),
-    fields.num_splats === 0 ? null : createImageBitmap(new Blob([fields.color]), AS_IT_IS),
-  ]);
-  const pixels = picture === null ? NO_PIXELS : pixelsOf(picture, fields);
-  return decoder.decode(fields, { depth, mask }, pixels, words);
+  const inflated = (name) => (fields[name] === undefined ? undefined : inflate(fields[name], sizes[name]));
+  const picture = fields.num_splats === 0 ? null : createImageBitmap(new Blob([fields.color]), AS_IT_IS);
+  picture?.catch(() => {}); // told below, unless a plane is broken as well
+  const [depth, mask, shape] = await Promise.all([inflated("depth"), inflated("mask"), inflated("shape")]);
+  const count = decoder.place(fields, { depth, mask, shape }, words);
+  if (picture !== null) decoder.paint(fields, pixelsOf(await picture, fields), words);
+  return count;
 }
 
 /** Raw deflate → exactly `size` bytes. Stops at the first byte too many. */
@@ -68,8 +67,14 @@ async function write(writable, bytes) {
   await writer.close();
 }
 
-/** The picture, scaled to the grid, from the window's first pixel to its last. */
-function pixelsOf(picture, { grid: [height, width], window: [row0, column0, rows, columns], stride }) {
+/** Level A has a picture of the whole grid, level C one of the window, in which nothing is scaled. */
+function pixelsOf(picture, { grid: [height, width], window: [row0, column0, rows, columns], stride, shape }) {
+  if (shape !== undefined) return pixelsIn(picture, columns, rows, { column0: 0, row0: 0, columns, rows, stride: 1 });
+  return pixelsIn(picture, width, height, { column0, row0, columns, rows, stride });
+}
+
+/** The picture, scaled to width x height, from the window's first pixel to its last. */
+function pixelsIn(picture, width, height, { column0, row0, columns, rows, stride }) {
   if (canvas.width !== width || canvas.height !== height) {
     [canvas.width, canvas.height] = [width, height];
     drawing.imageSmoothingQuality = "medium"; // forgotten with the size
