@@ -21,6 +21,14 @@ _SAME_SIZE = 1.25  # results up to this times as large take the same way
 
 
 @dataclass(frozen=True)
+class Receipt:
+    """What an acknowledgement says of its result."""
+
+    size_bytes: int
+    round_trip_s: float
+
+
+@dataclass(frozen=True)
 class _InFlight:
     frame_id: int
     size_bytes: int
@@ -70,16 +78,17 @@ class AckWindow:
         self._in_flight.append(_InFlight(frame_id, size_bytes, now_s))
         self._link_free_at_s = max(self._link_free_at_s, now_s) + size_bytes * self._seconds_per_byte
 
-    def acknowledged(self, frame_id: int, now_s: float) -> None:
+    def acknowledged(self, frame_id: int, now_s: float) -> Receipt | None:
         """The client has this result, and so everything sent before it. Unknown ids are ignored."""
         if all(result.frame_id != frame_id for result in self._in_flight):
-            return
+            return None
         while self._in_flight:
             result = self._in_flight.popleft()
             if result.frame_id == frame_id:
                 break
         self._measure(result, now_s)
         self._link_free_at_s = self._when_link_is_free(result, now_s)
+        return Receipt(result.size_bytes, now_s - result.sent_at_s)
 
     def _when_link_is_free(self, acknowledged: _InFlight, now_s: float) -> float:
         """The link turned to the next result when this one was through: the way of an acknowledgement ago."""

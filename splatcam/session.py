@@ -11,23 +11,17 @@ import math
 import time
 import uuid
 from collections import deque
+from dataclasses import replace
 from typing import Any, Protocol
 
 from splatcam import wire
 from splatcam.ack_window import AckWindow
+from splatcam.adaptation import Adaptation, HasRoom
 from splatcam.engine import EngineStatus
 from splatcam.latest_slot import LatestSlot
 from splatcam.settings import Settings
 from splatcam.streams import CameraFrame, Delivery, Stream, StreamHub
-from splatcam.variants import (
-    PLAIN_FORMATS,
-    Color,
-    Contract,
-    Variant,
-    ViewerSettings,
-    choose_variant,
-    require_known_format,
-)
+from splatcam.variants import PLAIN_FORMATS, Client, Variant, ViewerSettings, ladder, require_known_format
 from splatcam.wire import WireError
 
 logger = logging.getLogger(__name__)
@@ -56,14 +50,13 @@ class Session:
 
     def __init__(self, transport: Transport, hub: StreamHub, settings: Settings) -> None:
         self.session_id = uuid.uuid4().hex[:12]
-        self.variant: Variant | None = None
         self._transport = transport
         self._hub = hub
         self._settings = settings
-        self._contract: Contract = "plain"
-        self._formats: list[str] = list(PLAIN_FORMATS)
+        self._client = Client(PLAIN_FORMATS, "plain")
         self._wishes = ViewerSettings()
         self._window = AckWindow()
+        self._adaptation: Adaptation | None = None  # None while no model is there
         self._words: deque[bytes] = deque(maxlen=MAX_WAITING_WORDS)
         self._result: LatestSlot[Delivery] = LatestSlot()
         self._writable = asyncio.Event()
@@ -93,18 +86,31 @@ class Session:
 
     # ------------------------------------------------------------ what a stream sees (streams.Viewer)
 
+    @property
+    def variant(self) -> Variant | None:
+        return self._adaptation.choice.variant if self._adaptation else None
+
+    @property
+    def _max_fps(self) -> float | None:
+        return self._wishes.max_fps or (self._adaptation.choice.max_fps if self._adaptation else None)
+
     def due_in_s(self, now_s: float) -> float:
-        if self._wishes.max_fps is None:
+        if self._max_fps is None:
             return 0.0
-        return max(0.0, self._last_turn_s + RATE_TOLERANCE / self._wishes.max_fps - now_s)
+        return max(0.0, self._last_turn_s + RATE_TOLERANCE / self._max_fps - now_s)
 
     def take_turn(self, now_s: float) -> None:
         self._last_turn_s = now_s
 
     def deliver(self, delivery: Delivery) -> None:
-        self._window.offered(time.monotonic())
-        if self._result.put(delivery):
+        now_s = time.monotonic()
+        self._window.offered(now_s)
+        is_replaced = self._result.put(delivery) is not None
+        if is_replaced:
             self._hub.telemetry.count("results_dropped")
+        if delivery.is_result and self._adaptation is not None:
+            self._adaptation.offered(now_s, replaced=is_replaced)
+            self._adapt(now_s)
         self._writable.set()
 
     def stream_ended(self, why: WireError) -> None:
@@ -113,7 +119,7 @@ class Session:
         if self._camera in (None, left):
             return
         try:  # back to its own camera
-            self._adopt(self._formats, self._wishes, self._contract, self._camera)
+            self._adopt(self._client, self._wishes, self._camera)
         except WireError as error:
             self._say(wire.Error(code=error.code, message=str(error)))
 
@@ -136,46 +142,76 @@ class Session:
             case wire.FrameMessage():
                 self._take_frame(message.frame_id, message.captured_at_ms, message.jpeg)
             case wire.Ack():
-                self._window.acknowledged(message.frame_id, time.monotonic())
-                self._writable.set()
+                self._acknowledged(message.frame_id)
             case wire.Shown():
                 if message.latency_ms is not None:
                     self._hub.telemetry.observe("ms_shown", message.latency_ms)
             case wire.SettingsMessage():
-                self._adopt(self._formats, self._wishes.changed_by(message), self._contract, self._watched)
+                self._adopt(self._client, self._wishes.changed_by(message), self._watched)
+                self._tell_choice()
             case wire.Ping():
                 self._say(wire.Pong(t=message.t))
             case wire.Hello():
                 self._greet(message)
 
+    def _acknowledged(self, frame_id: int) -> None:
+        now_s = time.monotonic()
+        receipt = self._window.acknowledged(frame_id, now_s)
+        if receipt is not None and self._adaptation is not None:
+            self._adaptation.acknowledged(receipt.size_bytes, receipt.round_trip_s, now_s)
+        self._writable.set()
+
     def _take_frame(self, frame_id: int, captured_at_ms: float, jpeg: bytes) -> None:
         if self._camera is None:
             self._camera = self._hub.open(self.session_id, self)
             if self._watched is None:
-                self._adopt(self._formats, self._wishes, self._contract, self._camera)
+                self._adopt(self._client, self._wishes, self._camera)
         self._camera.put(CameraFrame(frame_id, captured_at_ms, jpeg, time.monotonic()))
 
     def _greet(self, hello: wire.Hello) -> None:
         watched = self._hub.find(hello.watch) if hello.watch is not None else self._camera
-        self._adopt(hello.formats, self._wishes, "full", watched)
+        self._adopt(Client(hello.formats), self._wishes, watched)
         logger.info("session %s: %r", self.session_id, hello.client or "a client without a name")
         self._welcome()
         self._say_status(self._hub.engine.status)
 
     # ------------------------------------------------------------ what this client gets
 
-    def _adopt(self, formats: list[str], wishes: ViewerSettings, contract: Contract, watched: Stream | None) -> None:
+    def _adopt(self, client: Client, wishes: ViewerSettings, watched: Stream | None) -> None:
         """What this client gets, and from whom. Takes effect whole or, with a WireError, not at all."""
-        require_known_format(formats)
-        variant = self._choose(formats, wishes, contract, watched)
-        if variant is not None and watched is not None:
-            watched.check_room_for(variant, self)
-        self._formats, self._wishes, self._contract, self.variant = formats, wishes, contract, variant
+        require_known_format(client.formats)
+        client = replace(client, color="own" if watched is self._camera else "sent")
+        rungs = self._rungs(client, wishes)
+        if watched is not None:
+            watched.require_room(rungs, self)
+        self._client, self._wishes = client, wishes
+        self._relist(rungs, watched)
         if watched is not self._watched:
             self._leave()
             self._watched = watched
             if watched is not None:
                 watched.viewers.append(self)
+
+    def _rungs(self, client: Client, wishes: ViewerSettings) -> tuple[Variant, ...]:
+        """Empty while no model is there. Raises WireError where the wishes cannot be met."""
+        model = self._hub.engine.status.model
+        return () if model is None else ladder(client, wishes, model.supports_gaussians)
+
+    def _relist(self, rungs: tuple[Variant, ...], watched: Stream | None) -> None:
+        now_s, rate_is_free = time.monotonic(), self._wishes.max_fps is None and self._client.contract == "full"
+        if not rungs:
+            self._adaptation = None
+        elif self._adaptation is None:
+            self._adaptation = Adaptation(rungs, now_s, rate_is_free, self._room_in(watched))
+        else:
+            self._adaptation.relist(rungs, now_s, rate_is_free, self._room_in(watched))
+
+    def _room_in(self, watched: Stream | None) -> HasRoom:
+        return lambda variant: watched is None or watched.has_room_for(variant, self)
+
+    def _adapt(self, now_s: float) -> None:
+        if self._adaptation is not None and self._adaptation.decide(now_s, self._room_in(self._watched)):
+            self._tell_choice()
 
     def _leave(self) -> None:
         if self._watched is not None:
@@ -192,21 +228,12 @@ class Session:
         """Wishes that the new model cannot meet are told and given up. The stream sees to it that there is room."""
         self._model = model
         try:
-            self.variant = self._choose(self._formats, self._wishes, self._contract, self._watched)
+            rungs = self._rungs(self._client, self._wishes)
         except WireError as error:
             self._say(wire.Error(code=error.code, message=str(error)))
             self._wishes = ViewerSettings()
-            self.variant = self._choose(self._formats, self._wishes, self._contract, self._watched)
-
-    def _choose(
-        self, formats: list[str], wishes: ViewerSettings, contract: Contract, watched: Stream | None
-    ) -> Variant | None:
-        """None while no model is there."""
-        model = self._hub.engine.status.model
-        if model is None:
-            return None
-        color: Color = "own" if watched is self._camera else "sent"
-        return choose_variant(formats, wishes, contract, model.supports_gaussians, color)
+            rungs = self._rungs(self._client, self._wishes)
+        self._relist(rungs, self._watched)
 
     # ------------------------------------------------------------ writing
 
@@ -216,7 +243,7 @@ class Session:
 
     def _welcome(self) -> None:
         model = self._hub.engine.status.model
-        if model is None or self.variant is None or self._contract == "plain":
+        if model is None or self.variant is None or self._client.contract == "plain":
             return
         limits = wire.Limits(
             max_message_bytes=self._settings.max_message_bytes,
@@ -233,9 +260,29 @@ class Session:
                 limits=limits,
             )
         )
+        self._tell_choice()
+
+    def _tell_choice(self) -> None:
+        if self._adaptation is None or self._client.contract == "plain":
+            return
+        choice, round_trip_s = self._adaptation.choice, self._adaptation.round_trip_s
+        variant, link = choice.variant, choice.link_bytes_per_s
+        self._say(
+            wire.Adapted(
+                format=variant.format,
+                output=variant.output,
+                stride=variant.stride,
+                depth_bits=variant.depth_bits if variant.format is wire.Format.COMPACT else None,
+                max_fps=self._max_fps,
+                pinned=self._wishes.pinned,
+                reason=choice.reason,
+                link_mbit_s=None if link is None else round(link * 8e-6, 2),
+                round_trip_ms=None if round_trip_s is None else round(round_trip_s * 1e3, 1),
+            )
+        )
 
     def _say_status(self, status: EngineStatus) -> None:
-        if self._contract == "full":
+        if self._client.contract == "full":
             self._say(wire.Status(state=status.state, message=status.message, progress=status.progress))
 
     async def _write(self) -> None:
@@ -254,12 +301,12 @@ class Session:
 
     def _wait_s(self) -> float:
         """Plain clients are held back by TCP alone."""
-        return self._window.wait_s(time.monotonic()) if self._contract == "full" else 0.0
+        return self._window.wait_s(time.monotonic()) if self._client.contract == "full" else 0.0
 
     async def _send_answer(self, delivery: Delivery) -> None:
         if delivery.is_result:
             self._hub.telemetry.count("results_sent")
             self._hub.telemetry.observe("result_bytes", len(delivery.message))
-            if self._contract == "full":
+            if self._client.contract == "full":
                 self._window.sent(delivery.frame_id, len(delivery.message), time.monotonic())
         await self._transport.send(delivery.message)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -46,7 +46,10 @@ class Delivery:
 class Viewer(Protocol):
     """What a stream sees of a session."""
 
-    variant: Variant | None  # None: wants nothing now
+    @property
+    def variant(self) -> Variant | None:
+        """What it gets; None: wants nothing now."""
+        ...
 
     def due_in_s(self, now_s: float) -> float:
         """Seconds until its frame rate allows another result; 0: now."""
@@ -91,20 +94,23 @@ class Stream:
         for viewer in viewers:
             viewer.stream_ended(WireError(ErrorCode.UNKNOWN_SESSION, "the camera that you watched has left"))
 
-    def check_room_for(self, variant: Variant, viewer: Viewer) -> None:
-        """Raises WireError when one variant more would have to be encoded per frame than the engine promises."""
-        others = {v.variant for v in self.viewers if v is not viewer and v.variant}
-        if variant not in others and len(others) >= MAX_VARIANTS:
+    def require_room(self, rungs: Sequence[Variant], viewer: Viewer) -> None:
+        """Raises WireError when for any of them one variant more than the engine promises would have to be encoded."""
+        if rungs and not any(self.has_room_for(variant, viewer) for variant in rungs):
             raise WireError(ErrorCode.TOO_MANY_VARIANTS, TOO_MANY)
+
+    def has_room_for(self, variant: Variant, viewer: Viewer) -> bool:
+        others = {v.variant.encoding for v in self.viewers if v is not viewer and v.variant}
+        return variant.encoding in others or len(others) < MAX_VARIANTS
 
     def make_room(self) -> None:
         """With another model viewers may want more variants than are encoded: the last to come leave."""
         kept: set[Variant] = set()
         for viewer in list(self.viewers):
-            if viewer.variant is None or viewer.variant in kept:
+            if viewer.variant is None or viewer.variant.encoding in kept:
                 continue
             if len(kept) < MAX_VARIANTS:
-                kept.add(viewer.variant)
+                kept.add(viewer.variant.encoding)
             else:
                 self.viewers.remove(viewer)
                 viewer.stream_ended(WireError(ErrorCode.TOO_MANY_VARIANTS, TOO_MANY))
@@ -184,6 +190,7 @@ def _message(frame: CameraFrame, variant: Variant, result: FrameResult, timings_
     message = wire.RESULTS[variant.format].model_construct(
         frame_id=frame.frame_id,
         captured_at_ms=frame.captured_at_ms,
+        received_at_ms=round(frame.received_at_s * 1e3, 3),
         timings_ms=timings_ms,
         **result.fields[variant],
     )

@@ -19,6 +19,7 @@ Output = Literal["network", "pixel", "points"]
 SphericalHarmonics = Literal["dc", "full"]
 PlyFields = Literal["minimal", "inria"]
 DepthBits = Literal[10, 12]
+Auto = Literal["auto"]  # as suits the link, from now on
 
 
 class Format(StrEnum):
@@ -93,6 +94,8 @@ class _Message(BaseModel):
 
 
 FrameId = Annotated[int, Field(ge=0, lt=2**53)]
+Stride = Annotated[int, Field(ge=1, le=16)]
+ResultsPerS = Annotated[float, Field(gt=0, le=240)]
 Milliseconds = Annotated[float, Field(description="milliseconds")]
 
 # ---------------------------------------------------------------- client → server
@@ -139,11 +142,17 @@ class Shown(_Message):
 
 
 class SettingsMessage(_Message):
-    """Changes this session's results only, from the next frame on. Absent fields stay as they are."""
+    """Changes this session's results only, from the next frame on. Absent fields stay as they are.
+
+    What is `auto` the server chooses, and chooses again as the link changes: each choice is told in `adapted`.
+    """
 
     type: Literal["settings"] = "settings"
-    output: Output | None = Field(
-        None, description="network: the model's own Gaussians; pixel: Gaussians from depth; points: a point cloud"
+    format: Annotated[Format, Field(strict=False)] | Auto | None = Field(None, description="one of those in `hello` (default auto)")
+    output: Output | Auto | None = Field(
+        None,
+        description="network: the model's own Gaussians; pixel: Gaussians from depth; points: a point cloud"
+        " (default auto)",
     )
     sh: SphericalHarmonics | None = Field(
         None, description="dc: colour only; full: all bands the model gives (gaussian_ply)"
@@ -151,11 +160,11 @@ class SettingsMessage(_Message):
     ply: PlyFields | None = Field(None, description="minimal: 14 floats; inria: 17 floats with zero normals")
     min_opacity: float | None = Field(None, ge=0, le=1, description="Gaussians below are pruned")
     max_depth_percentile: float | None = Field(None, gt=0, le=1, description="the farthest share beyond it is pruned")
-    stride: int | None = Field(None, ge=1, le=16, description="every n-th pixel of every n-th row")
-    depth_bits: DepthBits | None = Field(
-        None, description="of a depth in `compact`; 10 makes smaller messages and coarser slopes (default 12)"
+    stride: Stride | Auto | None = Field(None, description="every n-th pixel of every n-th row (default auto)")
+    depth_bits: DepthBits | Auto | None = Field(
+        None, description="of a depth in `compact`; 10 makes smaller messages and coarser slopes (default auto)"
     )
-    max_fps: float | None = Field(None, gt=0, le=240, description="results per second at most")
+    max_fps: ResultsPerS | Auto | None = Field(None, description="results per second at most (default auto)")
 
 
 class Ping(_Message):
@@ -279,6 +288,21 @@ class Pong(_Message):
     t: float
 
 
+class Adapted(_Message):
+    """What the server sends this client from now on, and why: after `welcome`, and whenever that changes."""
+
+    type: Literal["adapted"] = "adapted"
+    format: Format
+    output: Output
+    stride: int = Field(description="every n-th pixel of every n-th row")
+    depth_bits: DepthBits | None = Field(None, description="of `compact`")
+    max_fps: float | None = Field(None, description="results per second at most; absent: as they are made")
+    pinned: list[str] = Field(description="the fields above that this client's `settings` decided")
+    reason: str = Field(description="a sentence for people")
+    link_mbit_s: float | None = Field(None, description="what the link carries, where it was full and so is known")
+    round_trip_ms: float | None = Field(None, description="from a result to its `ack`")
+
+
 class Bounds(_Message):
     """The box around the means, OpenCV axes, in the estimator's length unit."""
 
@@ -289,6 +313,9 @@ class Bounds(_Message):
 class _Result(_Message):
     frame_id: int = Field(description="the frame's own; plain frames are counted from 0")
     captured_at_ms: float = Field(description="as the client sent it; 0 for plain frames")
+    received_at_ms: float = Field(
+        description="when the frame came in, by a clock of the server: only differences mean something"
+    )
     timings_ms: dict[str, float] = Field(description="by stage, in order; `total` is receipt to message")
     bounds: Bounds | None = Field(description="absent from an empty frame")
     model: str = Field(description="name of the model that made it")
@@ -324,7 +351,10 @@ class Splats16(_Result):
 
 
 class Compact(_Result):
-    """Depth and colour of a window of the grid, from which the client makes the Gaussians of output `pixel` itself.
+    """Planes of a window of the grid, from which the client makes the Gaussians itself.
+
+    Level A, output `pixel`: depth and colour; the shapes follow from the depth's slope. Level C, output `network`:
+    `shape` is there as well, the Gaussians as the network predicted them.
 
     The planes are raw deflate. Depth step q of a pixel stands for z = near exp(q ln(far / near) / (2^depth_bits - 1)).
     The plane has d[r,c] = q[r,c] - q[r,c-1], at the start of a row d[r,0] = q[r,0] - q[r-1,0] (q[-1,0] = 0), each as
@@ -341,13 +371,14 @@ class Compact(_Result):
     near: float = Field(description="depth of step 0, > 0")
     far: float = Field(description="depth of the last step, > near")
     depth_bits: DepthBits
-    opacity: float = Field(description="of every splat, 0 to 1")
+    opacity: float = Field(description="of every splat, 0 to 1; with `shape`: of byte 255 of its opacity plane")
     depth: bytes = Field(description="every pixel of the window, splat or not")
     mask: bytes | None = Field(
         None,
         description="a bit for every pixel row by row, 1: a splat; the first in the highest bit, padded with 0 at the"
         " very end; absent where all are",
     )
+    shape: bytes | None = Field(None, description="level C: the planes of opacity, scale, rotation and offset")
     color: bytes | None = Field(
         None,
         description="a JPEG of the whole grid, of any size and orientation tag; absent: the picture that this client"
@@ -355,7 +386,7 @@ class Compact(_Result):
     )
 
 
-SERVER_MESSAGES = (Welcome, Status, Error, Pong, GaussianPly, PointCloud, Splats16, Compact)
+SERVER_MESSAGES = (Welcome, Status, Adapted, Error, Pong, GaussianPly, PointCloud, Splats16, Compact)
 RESULTS: dict[Format, type[_Result]] = {
     Format.GAUSSIAN_PLY: GaussianPly,
     Format.POINTCLOUD: PointCloud,

@@ -89,13 +89,16 @@ class Client:
     def __init__(self, link: LocalLink, session: Session) -> None:
         self._link = link
         self.session = session
+        self.adapted: dict[str, Any] = {}  # what it was told with the last welcome
 
     async def send(self, message: Any) -> None:
         await self._link.send(message if isinstance(message, (bytes, str)) else wire.encode(message))
 
     async def hello(self, *formats: str, watch: str | None = None) -> dict[str, Any]:
         await self.send(wire.Hello(protocol=1, formats=list(formats or ("splats16",)), watch=watch))
-        return await self.until("welcome")
+        welcome = await self.until("welcome")
+        self.adapted = await self.until("adapted")
+        return welcome
 
     async def frame(self, frame_id: int, jpeg: bytes = JPEG) -> None:
         await self.send(wire.FrameMessage(frame_id=frame_id, captured_at_ms=float(frame_id), jpeg=jpeg))
@@ -108,6 +111,14 @@ class Client:
         while (message := await self.next())["type"] != kind:
             pass
         return message
+
+    async def heard(self) -> list[dict[str, Any]]:
+        """What was sent up to now."""
+        await self.send(wire.Ping(t=1.0))
+        messages = []
+        while (message := await self.next())["type"] != "pong":
+            messages.append(message)
+        return messages
 
     async def silent(self) -> bool:
         """Whether everything that could be sent has been: a pong comes next. (Words go before results.)"""

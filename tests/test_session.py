@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import msgpack
 import pytest
 
@@ -185,6 +187,7 @@ async def test_a_better_model_is_announced_and_its_gaussians_are_sent() -> None:
         engine.status = EngineStatus("ready", "giant took over", model=model("giant", supports_gaussians=True))
         hub.engine_changed(engine.status)
         assert (await client.next())["model"]["name"] == "giant"
+        assert (await client.next())["output"] == "network"
         assert (await client.next())["message"] == "giant took over"
         await client.frame(0)
         await client.until("splats16")
@@ -237,6 +240,51 @@ async def test_when_the_client_leaves_its_stream_is_forgotten() -> None:
         await client.next()
     assert engine.forgotten == [engine.jobs[0].stream_id]
     assert not hub._streams
+
+
+async def test_what_is_sent_and_why_is_told_with_the_welcome_and_after_every_wish() -> None:
+    async with connected(hub_of(PaperEngine())) as client:
+        await client.hello("splats16", "compact")
+        told = {name: client.adapted[name] for name in ("format", "output", "stride", "depth_bits", "pinned")}
+        assert told == {"format": "compact", "output": "pixel", "stride": 1, "depth_bits": 12, "pinned": []}
+        await client.send(wire.SettingsMessage(format=wire.Format.SPLATS16, stride=3, max_fps=5.0))
+        told = await client.until("adapted")
+        assert (told["format"], told["stride"], told["max_fps"]) == ("splats16", 3, 5.0)
+        assert told["pinned"] == ["format", "stride", "max_fps"]
+        await client.send(wire.SettingsMessage(format="auto", stride="auto", max_fps="auto"))
+        told = await client.until("adapted")
+        assert (told["stride"], told["pinned"], "max_fps" in told) == (1, [], False)
+
+
+async def test_a_plain_client_is_told_nothing_that_it_would_not_understand() -> None:
+    async with connected(hub_of(PaperEngine())) as client:
+        await client.send(wire.SettingsMessage(stride=2))
+        await client.send(JPEG)
+        assert (await client.next())["type"] == "pointcloud"
+
+
+async def test_a_client_whose_acknowledgements_come_late_gets_less_and_is_told_why(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now_s = 1000.0
+    monkeypatch.setattr("splatcam.session.time", SimpleNamespace(monotonic=lambda: now_s))
+    engine = PaperEngine()
+    async with connected(hub_of(engine)) as client, connected(hub_of(PaperEngine())) as other:
+        await client.hello("compact")
+        await other.hello("compact")
+        heard = []
+        for frame_id in range(90):  # at 30 a second, of which the link carries five
+            now_s += 1 / 30
+            await client.frame(frame_id)
+            heard += await client.heard()
+            results = [message["frame_id"] for message in heard if message["type"] == "compact"]
+            if results and frame_id % 6 == 0:
+                await client.send(wire.Ack(frame_id=results[-1]))
+                await settled()
+        told = next(message for message in reversed(heard) if message["type"] == "adapted")
+        assert told["stride"] > 1 and told["pinned"] == [] and "the link carries" in told["reason"]
+        assert all(variant.stride > 1 for variant in engine.jobs[-1].variants)
+        assert not [m for m in await other.heard() if m["type"] == "adapted"], "another client's link is none of its business"
 
 
 async def test_while_a_better_model_is_loading_the_present_one_serves_whoever_comes() -> None:

@@ -74,6 +74,18 @@ async def test_a_viewer_for_whom_there_is_no_room_is_refused_and_leaves_nothing_
         assert (await camera.until("splats16"))["frame_id"] == 1
 
 
+async def test_a_viewer_that_leaves_the_choice_to_the_server_shares_what_is_encoded_already() -> None:
+    hub = hub_of(PaperEngine())
+    async with AsyncExitStack() as stack:
+        camera = await camera_with_every_variant_taken(stack, hub)
+        late = await stack.enter_async_context(connected(hub))
+        await late.hello("splats16", "compact", watch="newest")
+        assert late.adapted["format"] == "splats16"
+        await camera.send(wire.Ack(frame_id=0))
+        await camera.frame(1)
+        assert (await late.until("splats16"))["frame_id"] == 1
+
+
 async def test_viewers_that_came_before_the_model_do_not_exceed_what_is_encoded() -> None:
     engine = PaperEngine()
     ready, engine.status = engine.status, EngineStatus("starting", "starting")
@@ -99,6 +111,7 @@ async def test_a_viewer_whose_own_camera_has_no_room_for_it_harms_nobody_when_it
     hub = hub_of(PaperEngine())
     async with AsyncExitStack() as stack:
         first = await camera_with_every_variant_taken(stack, hub)
+        await first.send(wire.SettingsMessage(stride=1))
         second = await stack.enter_async_context(connected(hub))
         await second.hello()
         async with connected(hub) as other:

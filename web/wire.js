@@ -34,7 +34,10 @@ export function shown(frameId, latencyMs = undefined) {
   return message({ type: "shown", frame_id: frameId, latency_ms: latencyMs });
 }
 
-/** `changes`: any of output, sh, ply, min_opacity, max_depth_percentile, stride, max_fps. */
+/**
+ * `changes`: any of sh, ply, min_opacity, max_depth_percentile, and of format, output, stride, depth_bits, max_fps, which
+ * may be "auto" as well: as suits the link.
+ */
 export function settings(changes) {
   return message({ type: "settings", ...changes });
 }
@@ -69,6 +72,7 @@ const BOUNDS = { minimum: listOf(isNumber, 3), maximum: listOf(isNumber, 3) };
 const RESULT = {
   frame_id: isCount,
   captured_at_ms: isNumber,
+  received_at_ms: isNumber, // by the server's clock: only differences mean something
   timings_ms: (v) => isMap(v) && Object.values(v).every(isNumber),
   bounds: optional(mapOf(BOUNDS)),
   model: isText,
@@ -84,6 +88,10 @@ const SERVER_MESSAGES = {
   status: {
     state: oneOf("starting", "loading", "ready", "failed"), message: isText, progress: optional(isNumber),
   },
+  adapted: {
+    format: isText, output: isText, stride: isCount, depth_bits: optional(isCount), max_fps: optional(isNumber),
+    pinned: listOf(isText), reason: isText, link_mbit_s: optional(isNumber), round_trip_ms: optional(isNumber),
+  },
   error: { code: isText, message: isText, frame_id: optional(isCount) },
   pong: { t: isNumber },
   gaussian_ply: { ...RESULT, num_splats: isCount, ply_data: isBytes },
@@ -91,7 +99,8 @@ const SERVER_MESSAGES = {
   splats16: { ...RESULT, num_splats: isCount, data: isBytes },
   compact: {
     ...RESULT, num_splats: isCount, window: listOf(isCount, 4), stride: isCount, near: isNumber, far: isNumber,
-    depth_bits: isCount, opacity: isNumber, depth: isBytes, mask: optional(isBytes), color: optional(isBytes),
+    depth_bits: isCount, opacity: isNumber, depth: isBytes, mask: optional(isBytes), shape: optional(isBytes),
+    color: optional(isBytes),
   },
 };
 

@@ -38,6 +38,7 @@ def result_of(
     common: dict[str, Any] = {
         "frame_id": frame_id,
         "captured_at_ms": captured_at_ms,
+        "received_at_ms": captured_at_ms,
         "timings_ms": {"total": 1.0},
         "bounds": wire.Bounds(minimum=_triple(means.min(0)), maximum=_triple(means.max(0))) if len(means) else None,
         "model": "scripted",

@@ -44,7 +44,11 @@ CLIENT_CASES: dict[str, Any] = {
     "shown": wire.Shown(frame_id=70_000, latency_ms=83.25),
     "shown_watching": wire.Shown(frame_id=5_000_000_000),
     "settings_one": wire.SettingsMessage(stride=2),
+    "settings_auto": wire.SettingsMessage(
+        format="auto", output="auto", stride="auto", depth_bits="auto", max_fps="auto"
+    ),
     "settings_all": wire.SettingsMessage(
+        format=wire.Format.COMPACT,
         output="pixel",
         sh="full",
         ply="inria",
@@ -63,6 +67,7 @@ def _result(**fields: Any) -> dict[str, Any]:
     common: dict[str, Any] = {
         "frame_id": 7,
         "captured_at_ms": 1234.5,
+        "received_at_ms": 90_210.25,
         "timings_ms": {"decode": 0.5, "estimate": 12.25, "encode": 1.0, "total": 14.0},
         "bounds": BOUNDS,
         "model": "builtin",
@@ -100,12 +105,27 @@ SERVER_CASES: dict[str, Any] = {
     ),
     "status_ready": wire.Status(state="ready", message="The model is ready."),
     "status_loading": wire.Status(state="loading", message="Loading the model.", progress=0.5),
+    "adapted": wire.Adapted(
+        format=wire.Format.COMPACT,
+        output="pixel",
+        stride=2,
+        depth_bits=12,
+        max_fps=7.5,
+        pinned=["output"],
+        reason="the link carries about 2 Mbit/s",
+        link_mbit_s=2.25,
+        round_trip_ms=83.5,
+    ),
+    "adapted_free": wire.Adapted(
+        format=wire.Format.SPLATS16, output="pixel", stride=1, pinned=[], reason="the link carries everything"
+    ),
     "pong": wire.Pong(t=42.125),
     "gaussian_ply": wire.GaussianPly(**_result(num_splats=3, ply_data=b"ply\nbytes that only the reader of PLY knows")),
     "gaussian_ply_empty": wire.GaussianPly(**_result(num_splats=0, ply_data=b"", bounds=None)),
     "pointcloud": wire.PointCloud(**_result(num_points=2, points=POSITIONS, colors=COLORS)),
     "splats16": wire.Splats16(**_result(num_splats=1, data=bytes(range(1, 17)) + bytes(2047 * 16))),
     "compact": wire.Compact(**_result(**COMPACT, mask=bytes([3, 1, 4]), color=JPEG)),
+    "compact_shape": wire.Compact(**_result(**COMPACT, shape=b"planes that only the decoder knows", color=JPEG)),
     "compact_own": wire.Compact(**_result(**COMPACT)),
     **{
         f"error_{code}": wire.Error(code=code, message=text, frame_id=7 if code == wire.ErrorCode.BAD_JPEG else None)

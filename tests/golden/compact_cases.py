@@ -114,6 +114,7 @@ def _message(case: CompactCase, prediction: Prediction) -> wire.Compact:
     return wire.Compact(
         frame_id=7,
         captured_at_ms=1234.5,
+        received_at_ms=90_210.25,
         timings_ms={"total": 14.0},
         bounds=None,
         model="builtin",
