@@ -148,7 +148,9 @@ class SettingsMessage(_Message):
     """
 
     type: Literal["settings"] = "settings"
-    format: Annotated[Format, Field(strict=False)] | Auto | None = Field(None, description="one of those in `hello` (default auto)")
+    format: Annotated[Format, Field(strict=False)] | Auto | None = Field(
+        None, description="one of those in `hello` (default auto)"
+    )
     output: Output | Auto | None = Field(
         None,
         description="network: the model's own Gaussians; pixel: Gaussians from depth; points: a point cloud"
