@@ -6,7 +6,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # `make run ARGS="--model small --port 9000"`
 ARGS   ?=
 
-.PHONY: run phone setup test lint browser bench pictures page-soak pins bless docs clean
+.PHONY: run phone setup test lint browser bench bench-pictures pictures page-soak pins bless docs clean
 
 run: setup
 	$(BIN)/splatcam serve $(ARGS)
@@ -64,6 +64,9 @@ bless: setup    ## write the golden files again, after a change that means to ch
 
 bench: setup    ## write docs/benchmarks.md: make bench CLIP=a-video-of-a-webcam.mp4
 	$(BIN)/python -m splatcam.bench.table $(CLIP)
+
+bench-pictures: setup    ## write docs/pictures.md: make bench-pictures CLIPS="one.mp4 two.mp4"
+	$(BIN)/python -m splatcam.bench.pictures $(CLIPS)
 
 docs: setup     ## write the generated documents again
 	$(BIN)/python -m splatcam.docs
