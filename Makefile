@@ -6,7 +6,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # `make run ARGS="--model small --port 9000"`
 ARGS   ?=
 
-.PHONY: run phone setup test lint browser bench network pictures page-soak pins bless docs clean
+.PHONY: run phone setup test lint browser bench bench-pictures network pictures page-soak pins bless docs clean
 
 run: setup
 	$(BIN)/splatcam serve $(ARGS)
@@ -67,6 +67,9 @@ bench: setup    ## write docs/benchmarks.md: make bench CLIP=a-video-of-a-webcam
 
 network: setup  ## write docs/network.md, in about 20 minutes: make network CLIPS="a-video.mp4 another.mkv"
 	$(BIN)/python -m splatcam.bench.network $(CLIPS)
+
+bench-pictures: setup    ## write docs/pictures.md: make bench-pictures CLIPS="one.mp4 two.mp4"
+	$(BIN)/python -m splatcam.bench.pictures $(CLIPS)
 
 docs: setup     ## write the generated documents again
 	$(BIN)/python -m splatcam.docs

@@ -8,7 +8,7 @@ https://repo-sam.inria.fr/fungraph/3d-gaussian-splatting/): float32, little-endi
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
@@ -202,7 +202,7 @@ def gaussians_from_ply_bytes(data: bytes) -> Gaussians:
     Left out are rows with a value that is not finite; opacities and scales may be infinite in the file, where a
     logarithm has made them so. Rotations come out of unit length. Raises InvalidPly, nothing else.
     """
-    rows = _vertex_rows(data)
+    rows = vertex_rows(data)
     rest = sum(name.startswith("f_rest_") for name in rows.dtype.names or ())
     if rest % 3 or rest // 3 + 1 not in SH_COEFFICIENTS:
         raise InvalidPly(f"{rest} properties f_rest_*: 0, 9, 24 or 45 are expected")
@@ -227,8 +227,11 @@ class _Element:
     fields: list[tuple[str, str]]  # name and numpy type
 
 
-def _vertex_rows(data: bytes) -> np.ndarray[Any, Any]:
-    """The vertices as a structured array, a view of `data`."""
+def element_rows(data: bytes) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
+    """The elements of a binary PLY file in their order: name and rows, a structured array that is a view of `data`.
+
+    Nothing is read beyond the element that is asked for last. Raises InvalidPly, nothing else.
+    """
     end = _END_OF_HEADER.search(data, 0, MAX_FOREIGN_HEADER_BYTES)
     if not data.startswith((b"ply\n", b"ply\r\n")) or end is None:
         raise InvalidPly("not a PLY file: it does not begin with `ply` and a header")
@@ -238,9 +241,15 @@ def _vertex_rows(data: bytes) -> np.ndarray[Any, Any]:
         size = element.count * row.itemsize
         if at + size > len(data):
             raise InvalidPly(f"{element.count} rows of {element.name} need {size} bytes, {len(data) - at} are left")
-        if element.name == "vertex":
-            return np.frombuffer(data, row, element.count, at) if size else np.empty(0, row)
+        yield element.name, np.frombuffer(data, row, element.count, at) if size else np.empty(0, row)
         at += size
+
+
+def vertex_rows(data: bytes) -> np.ndarray[Any, Any]:
+    """The vertices as a structured array, a view of `data`. Raises InvalidPly."""
+    for name, rows in element_rows(data):
+        if name == "vertex":
+            return rows
     raise InvalidPly("the file has no vertices")
 
 

@@ -30,9 +30,11 @@ from splatcam.addresses import Reach, greeting, lan_address, own_names, phone_gr
 from splatcam.engine import Engine, EngineFailed, EngineStatus
 from splatcam.engine.child import ChildEngine
 from splatcam.engine.inline import InlineEngine
+from splatcam.live_pictures import LivePictures
 from splatcam.qr import qr_code
 from splatcam.routes.headers import SecurityHeaders
 from splatcam.routes.health import health_router
+from splatcam.routes.live_view import add_live_view
 from splatcam.routes.page import WebFiles, page_router
 from splatcam.session import Disconnected, Session
 from splatcam.settings import Settings, SettingsError, add_arguments, settings_from, web_folder
@@ -104,6 +106,7 @@ def create_app(settings: Settings, engine: Engine) -> FastAPI:
     app.include_router(health_router(lambda: engine.status))
     app.include_router(page_router(web_folder()))
     add_websocket(app, hub, settings)
+    add_live_view(app, LivePictures(hub), settings.max_sessions)
     app.mount("/", WebFiles(web_folder()), name="web")
     return app
 

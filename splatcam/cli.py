@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Callable, Sequence
 
@@ -9,26 +10,55 @@ from splatcam import __version__
 
 USAGE = """splatcam: live 3D Gaussians from an ordinary camera.
 
+live
   splatcam serve [--model auto] [--port 8000] ...   the service and its page
   splatcam replay CLIP_OR_FOLDER [--url ws://...]   play frames against a server, or in process, and measure
+  splatcam fidelity CLIP ... [--model ...]          how true a model's splats are to the camera's pictures
+
+pictures, without a browser or a GPU
+  splatcam view SCENE                               walk around a stored scene in any browser
+  splatcam render SCENE -o OUT.png                  a still from anywhere
+  splatcam preview SCENE -o OUT.mp4                 a film around it
+
+scenes: .ply, .compressed.ply, .splat, .spz
+  splatcam splat PHOTO -o SCENE                     a photo's splats
+  splatcam job FOLDER                               a video or photos: scene, film and stills, with a manifest
+  splatcam convert IN OUT                           one format into another
+  splatcam rotate IN OUT --preset y-up              turn a scene
+  splatcam info SCENE                               what is in it
 
 Each has --help.
 """
+Command = Callable[[Sequence[str]], int]
 
 
-def _serve() -> Callable[[Sequence[str]], int]:
+def _serve() -> Command:
     from stream_server import main
 
     return main
 
 
-def _replay() -> Callable[[Sequence[str]], int]:
+def _replay() -> Command:
     from splatcam.bench.replay import main
 
     return main
 
 
-COMMANDS = {"serve": _serve, "replay": _replay}
+def _module(name: str) -> Callable[[], Command]:
+    def load() -> Command:
+        return importlib.import_module(f"splatcam.commands.{name}").main
+
+    return load
+
+
+IN_FILES_OF_THEIR_OWN = (
+    "fidelity", "view", "render", "preview", "splat", "job", "convert", "rotate", "info",
+)  # fmt: skip
+COMMANDS: dict[str, Callable[[], Command]] = {
+    "serve": _serve,
+    "replay": _replay,
+    **{name: _module(name) for name in IN_FILES_OF_THEIR_OWN},
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -41,6 +41,10 @@ class Gaussians:
         return self.means.shape[0]
 
     @property
+    def sh_degree(self) -> int:
+        return SH_COEFFICIENTS.index(self.sh.shape[1])
+
+    @property
     def device(self) -> torch.device:
         return self.means.device
 

@@ -17,6 +17,15 @@ class FrameJob:
     captured_at_ms: float
     jpeg: bytes
     variants: tuple[Variant, ...]
+    wants_scene: bool = False  # somebody watches pictures that the server draws: its Gaussians are kept
+
+
+@dataclass(frozen=True)
+class SceneFacts:
+    """What is told of a scene that was kept."""
+
+    gaussians: int
+    distance: float  # median depth of the Gaussians, 0 where there are none
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +34,8 @@ class FrameResult:
 
     fields: dict[Variant, dict[str, Any]]
     timings_ms: dict[str, float]
+    facts: SceneFacts | None = None
+    scene: Any = None  # the Gaussians that were asked for: they stay where torch is
 
 
 class FrameRefused(Exception):

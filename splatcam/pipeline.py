@@ -16,7 +16,7 @@ from splatcam.codecs import Fields, Points, encoder_of
 from splatcam.estimators import Estimator, Prediction
 from splatcam.frames import BadFrame, Frame, decode_frame, encode_picture, is_picture_only
 from splatcam.gaussians import Gaussians
-from splatcam.jobs import FrameJob, FrameRefused, FrameResult
+from splatcam.jobs import FrameJob, FrameRefused, FrameResult, SceneFacts
 from splatcam.network_splats import NetworkSplats, network_gaussians, network_splats
 from splatcam.pixel_splats import PixelSurface, pixel_points, pixel_splats, pixel_surface
 from splatcam.prune import PruneOptions, depth_limits, prune
@@ -26,6 +26,7 @@ from splatcam.wire import Bounds, Format
 
 GRID_MULTIPLE_PX = 14  # the patch size of Depth Anything 3
 BORDER_FRACTION = PruneOptions.border_fraction
+SAMPLES = 4096  # of a scene's depths
 Scene = Gaussians | Points | PixelSurface | NetworkSplats
 
 
@@ -45,12 +46,15 @@ def process_frame(
     with timings.stage("decode"):
         frame = _decode(job, max_frame_pixels)
         image = to_grid(frame, long_side_px)
-    wants_gaussians = any(variant.output == "network" for variant in job.variants)
+    kept_as = scene_variant(estimator.info.supports_gaussians) if job.wants_scene else None
+    wants_gaussians = any(variant.output == "network" for variant in (*job.variants, *([kept_as] if kept_as else [])))
     with timings.stage("estimate"):
         prediction, next_state = estimator.estimate(image, wants_gaussians=wants_gaussians, state=state)
     encoder = _FrameEncoder(job.jpeg, prediction, estimator.info.name, timings)
     fields = {variant: encoder.fields_of(variant) for variant in job.variants}
-    return FrameResult(fields, timings.ms), next_state
+    scene = encoder.gaussians_of(kept_as) if kept_as else None
+    facts = facts_of(scene) if scene is not None else None
+    return FrameResult(fields, timings.ms, facts, scene), next_state
 
 
 def _decode(job: FrameJob, max_frame_pixels: int) -> Frame:
@@ -109,10 +113,7 @@ class _FrameEncoder:
         return fields
 
     def _encode(self, variant: Variant) -> Fields:
-        key = _scene_key(variant)
-        if key not in self._scenes:
-            self._scenes[key] = _build_scene(self._prediction, variant, self._timings)
-        scene = self._scenes[key]
+        scene = self._scene_of(variant)
         k = self._prediction.intrinsics
         with self._timings.stage("encode"):
             return {
@@ -122,6 +123,18 @@ class _FrameEncoder:
                 "grid": tuple(self._prediction.depth.shape),
                 "model": self._model,
             }
+
+    def gaussians_of(self, variant: Variant) -> Gaussians:
+        """Of a variant that is made of Gaussians."""
+        scene = self._scene_of(variant)
+        assert isinstance(scene, Gaussians)
+        return scene
+
+    def _scene_of(self, variant: Variant) -> Scene:
+        key = _scene_key(variant)
+        if key not in self._scenes:
+            self._scenes[key] = _build_scene(self._prediction, variant, self._timings)
+        return self._scenes[key]
 
     def _color(self, stride: int) -> bytes:
         """The camera's own JPEG where it can be handed on; else the prediction's image, one pixel for each splat."""
@@ -170,6 +183,23 @@ def _points(prediction: Prediction, variant: Variant) -> Points:
         near = positions[:, 2] <= depth_limits(prediction.depth[None], variant.max_depth_percentile)
         positions, colors = positions[near], colors[near]
     return Points(positions, colors)
+
+
+def live_scene(prediction: Prediction) -> Gaussians:
+    """What is shown where no viewer wishes otherwise: the model's own Gaussians, or those from depth."""
+    scene = _build_scene(prediction, scene_variant(prediction.gaussians is not None), FrameTimings())
+    assert isinstance(scene, Gaussians)
+    return scene
+
+
+def scene_variant(supports_gaussians: bool) -> Variant:
+    return Variant(Format.SPLATS16, "network" if supports_gaussians else "pixel")
+
+
+def facts_of(gaussians: Gaussians) -> SceneFacts:
+    """Every n-th depth tells the median well enough."""
+    depths = gaussians.means[:: max(1, gaussians.count // SAMPLES), 2]
+    return SceneFacts(gaussians.count, float(depths.median()) if len(depths) else 0.0)
 
 
 def _axes(scene: Scene) -> Sequence[Tensor]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,13 +15,14 @@ from typing import Protocol
 
 from splatcam import wire
 from splatcam.engine import Engine, EngineFailed, EngineStatus
-from splatcam.jobs import FrameJob, FrameRefused, FrameResult
+from splatcam.jobs import FrameJob, FrameRefused, FrameResult, SceneFacts
 from splatcam.latest_slot import LatestSlot
 from splatcam.telemetry import Telemetry
 from splatcam.variants import MAX_VARIANTS, Variant
 from splatcam.wire import ErrorCode, WireError
 
 logger = logging.getLogger(__name__)
+SCENE_WANTED_S = 10.0  # after the last wish for a picture
 TOO_MANY = f"{MAX_VARIANTS} different formats or settings are watched on this stream already"
 
 
@@ -68,6 +70,15 @@ class Viewer(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class LiveScene:
+    """The newest scene that the engine has kept of a stream, to be drawn by it."""
+
+    frame_id: int
+    revision: int  # grows with every frame that was kept
+    facts: SceneFacts
+
+
 class Stream:
     """One camera. Owns its mailbox and the task that empties it."""
 
@@ -77,6 +88,9 @@ class Stream:
         self._hub = hub
         self._engine = hub.engine
         self._telemetry = hub.telemetry
+        self.scene: LiveScene | None = None
+        self._scene_until_s = -math.inf  # until then somebody wants pictures
+        self._scene_changed = asyncio.Event()
         self._camera = camera  # the session that sends the frames: it is told of those that fail
         self._mailbox: LatestSlot[CameraFrame] = LatestSlot()
         self._worker = asyncio.create_task(self._run(), name=f"stream-{stream_id}")
@@ -93,6 +107,16 @@ class Stream:
         viewers, self.viewers = self.viewers, []
         for viewer in viewers:
             viewer.stream_ended(WireError(ErrorCode.UNKNOWN_SESSION, "the camera that you watched has left"))
+
+    def want_scene(self, now_s: float) -> None:
+        """Frames leave a scene behind for the next seconds: somebody looks at pictures of them."""
+        self._scene_until_s = now_s + SCENE_WANTED_S
+
+    async def next_scene(self, revision: int) -> LiveScene:
+        """Waits for a scene that is newer than that."""
+        while self.scene is None or self.scene.revision <= revision:
+            await self._scene_changed.wait()
+        return self.scene
 
     def require_room(self, rungs: Sequence[Variant], viewer: Viewer) -> None:
         """Raises WireError when for any of them one variant more than the engine promises would have to be encoded."""
@@ -121,13 +145,14 @@ class Stream:
             frame = await self._newest_when_due(await self._mailbox.get())
             now_s = time.monotonic()
             due = [(v, v.variant) for v in self.viewers if v.variant and v.due_in_s(now_s) == 0]
-            if not due and self._engine.status.state != "failed":
+            wants_scene = now_s < self._scene_until_s
+            if not due and not wants_scene and self._engine.status.state != "failed":
                 self._telemetry.count("frames_dropped")  # nobody watches
                 continue
             for viewer, _ in due:
                 viewer.take_turn(now_s)
             try:
-                await self._process(frame, due)
+                await self._process(frame, due, wants_scene)
             except FrameRefused as error:
                 self._tell(frame, ErrorCode(error.code), error.message)
             except EngineFailed as error:
@@ -157,11 +182,16 @@ class Stream:
         error = wire.Error(code=code, message=message, frame_id=frame.frame_id)
         self._camera.deliver(Delivery(frame.frame_id, wire.encode(error), is_result=False))
 
-    async def _process(self, frame: CameraFrame, due: list[tuple[Viewer, Variant]]) -> None:
+    async def _process(self, frame: CameraFrame, due: list[tuple[Viewer, Variant]], wants_scene: bool) -> None:
         variants = tuple(dict.fromkeys(variant for _, variant in due))
-        job = FrameJob(self.stream_id, frame.frame_id, frame.captured_at_ms, frame.jpeg, variants)
+        job = FrameJob(self.stream_id, frame.frame_id, frame.captured_at_ms, frame.jpeg, variants, wants_scene)
         begin_s = time.monotonic()
         result = await self._engine.process(job)
+        if result.facts is not None:
+            revision = self.scene.revision + 1 if self.scene else 0
+            self.scene = LiveScene(frame.frame_id, revision, result.facts)
+            self._scene_changed.set()  # whoever waits is woken
+            self._scene_changed.clear()
         timings_ms = self._timings(frame, begin_s, result)
         for variant in variants:
             delivery = Delivery(frame.frame_id, _message(frame, variant, result, timings_ms))
@@ -207,6 +237,10 @@ class StreamHub:
         self._streams: dict[str, Stream] = {}
         self._listeners: list[Callable[[EngineStatus], None]] = []
         self._note(engine.status)
+
+    @property
+    def count(self) -> int:
+        return len(self._streams)
 
     def open(self, stream_id: str, camera: Viewer) -> Stream:
         stream = Stream(stream_id, self, camera)

@@ -10,7 +10,8 @@ from typing import Any
 from splatcam import wire
 from splatcam.bench.links import LocalLink
 from splatcam.engine import EngineFailed, EngineStatus, OnStatus
-from splatcam.jobs import FrameJob, FrameRefused, FrameResult
+from splatcam.jobs import FrameJob, FrameRefused, FrameResult, SceneFacts
+from splatcam.rendering.picture_job import Picture, PictureJob
 from splatcam.session import Session
 from splatcam.settings import Settings
 from splatcam.streams import StreamHub
@@ -37,6 +38,7 @@ class PaperEngine:
     def __init__(self, info: ModelInfo | None = None) -> None:
         self.status = EngineStatus("ready", "ready", model=info or model())
         self.jobs: list[FrameJob] = []
+        self.drawn: list[PictureJob] = []
         self.forgotten: list[str] = []
         self._open = asyncio.Event()
         self._open.set()
@@ -59,7 +61,12 @@ class PaperEngine:
             raise ZeroDivisionError
         if job.jpeg == FAULTY_JPEG:
             raise EngineFailed("the engine met a fault")
-        return FrameResult({variant: paper_fields(variant) for variant in job.variants}, {"estimate": 1.0})
+        facts = SceneFacts(2, 1.5) if job.wants_scene else None
+        return FrameResult({variant: paper_fields(variant) for variant in job.variants}, {"estimate": 1.0}, facts)
+
+    async def draw(self, job: PictureJob) -> Picture:
+        self.drawn.append(job)
+        return Picture(0, wire.JPEG_MAGIC + f" {job.mode} {job.camera.width}x{job.camera.height}".encode())
 
     def forget(self, stream_id: str) -> None:
         self.forgotten.append(stream_id)

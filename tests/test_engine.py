@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import math
 import os
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from multiprocessing.shared_memory import SharedMemory
 
 import pytest
+import simplejpeg
 
 from splatcam.engine import Engine, EngineFailed, EngineStatus, worker
 from splatcam.engine.child import ChildEngine
 from splatcam.engine.inline import InlineEngine
 from splatcam.engine.messages import LoadFailed
 from splatcam.jobs import FrameJob, FrameRefused
+from splatcam.rendering.orbit_query import parse_query
+from splatcam.rendering.picture_job import NothingToShow, PictureJob
+from splatcam.rendering.shading import MODES
 from splatcam.settings import Settings
 from splatcam.variants import Variant
 from splatcam.wire import Format
@@ -192,3 +198,57 @@ async def test_after_closing_no_process_and_no_shared_memory_is_left() -> None:
     assert statuses[-1].state == "ready", "an end that was asked for is no failure"
     with pytest.raises(FileNotFoundError):
         SharedMemory(name)
+
+
+def wanted(stream_id: str = "camera", **query: str) -> PictureJob:
+    wish = parse_query({"w": "48", "h": "36", **query}, MODES)
+    return PictureJob(stream_id, wish.camera, mode=wish.mode)
+
+
+@pytest.mark.parametrize("make", ENGINES)
+async def test_a_frame_that_leaves_its_scene_behind_can_be_drawn_from_anywhere(
+    make: Callable[[Settings], Engine],
+) -> None:
+    async with started(make) as (engine, _):
+        with pytest.raises(NothingToShow):
+            await engine.draw(wanted())
+        await engine.process(job())
+        with pytest.raises(NothingToShow):
+            await engine.draw(wanted())
+        result = await engine.process(replace(job(7), wants_scene=True))
+        assert result.facts is not None and result.facts.gaussians > 0 and result.facts.distance > 0
+        in_front = {
+            "theta": str(math.pi),
+            "up": "-1",
+            "radius": str(result.facts.distance),
+            "tz": str(result.facts.distance),
+        }
+        picture = await engine.draw(wanted(**in_front))
+        assert picture.frame_id == 7 and simplejpeg.decode_jpeg(picture.jpeg).shape == (36, 48, 3)
+        assert simplejpeg.decode_jpeg(picture.jpeg).mean() > 10, "nothing is to be seen"
+        engine.forget("camera")
+        await engine.process(job())  # in its turn after that
+        with pytest.raises(NothingToShow):
+            await engine.draw(wanted())
+
+
+@pytest.mark.parametrize("make", ENGINES)
+async def test_a_scene_may_be_all_that_is_wanted_of_a_frame(make: Callable[[Settings], Engine]) -> None:
+    async with started(make) as (engine, _):
+        result = await engine.process(FrameJob("camera", 0, 0.0, jpeg(), (), wants_scene=True))
+        assert result.fields == {} and result.facts is not None
+        assert (await engine.draw(wanted(mode="depth"))).frame_id == 0
+
+
+async def test_pictures_that_are_waited_for_fail_with_the_engine() -> None:
+    async with started(ChildEngine) as (engine, _):
+        await engine.process(replace(job(), wants_scene=True))
+        assert isinstance(engine, ChildEngine) and engine._process is not None and engine._process.pid
+        os.kill(engine._process.pid, signal.SIGSTOP)
+        waiting = asyncio.create_task(engine.draw(wanted()))
+        await asyncio.sleep(0)
+        os.kill(engine._process.pid, signal.SIGKILL)
+        with pytest.raises(EngineFailed):
+            await waiting
+        with pytest.raises(EngineFailed):
+            await engine.draw(wanted())

@@ -27,7 +27,14 @@ EDGE = 1e-6  # opacities are kept so far from 0 and 1
 
 def message(format: wire.Format, value: Gaussians | Points) -> Any:
     fields = encoder_of(format)(value, Variant(format, "network"))
-    common = {"frame_id": 1, "captured_at_ms": 0.0, "received_at_ms": 0.0, "timings_ms": {}, "bounds": None, "model": "test"}
+    common = {
+        "frame_id": 1,
+        "captured_at_ms": 0.0,
+        "received_at_ms": 0.0,
+        "timings_ms": {},
+        "bounds": None,
+        "model": "test",
+    }
     camera = {"intrinsics": (20.0, 20.0, 20.0, 15.0), "grid": (30, 40)}
     return wire.RESULTS[format](**common, **camera, **fields)
 

@@ -284,7 +284,9 @@ async def test_a_client_whose_acknowledgements_come_late_gets_less_and_is_told_w
         told = next(message for message in reversed(heard) if message["type"] == "adapted")
         assert told["stride"] > 1 and told["pinned"] == [] and "the link carries" in told["reason"]
         assert all(variant.stride > 1 for variant in engine.jobs[-1].variants)
-        assert not [m for m in await other.heard() if m["type"] == "adapted"], "another client's link is none of its business"
+        assert not [m for m in await other.heard() if m["type"] == "adapted"], (
+            "another client's link is none of its business"
+        )
 
 
 async def test_while_a_better_model_is_loading_the_present_one_serves_whoever_comes() -> None:

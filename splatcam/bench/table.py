@@ -84,7 +84,11 @@ def measure(clip: Clip, model: str, name: str) -> dict[str, Any]:
 
 def table_of(module: str, *arguments: str) -> str:
     """What another benchmark prints, from a process of its own: it changes how memory is kept."""
-    command = [sys.executable, "-m", f"splatcam.bench.{module}", *arguments]
+    return output_of(f"splatcam.bench.{module}", *arguments)
+
+
+def output_of(module: str, *arguments: str) -> str:
+    command = [sys.executable, "-m", module, *arguments]
     return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from splatcam.jobs import FrameJob, FrameResult
+from splatcam.rendering.picture_job import Picture, PictureJob
 from splatcam.wire import ModelInfo
 
 EngineState = Literal["starting", "loading", "ready", "failed"]
@@ -49,6 +50,11 @@ class Engine(Protocol):
 
     async def process(self, job: FrameJob) -> FrameResult:
         """Raises jobs.FrameRefused or EngineFailed."""
+        ...
+
+    async def draw(self, job: PictureJob) -> Picture:
+        """A picture of what a frame with `wants_scene` left behind, beside the frames. One at a time, in the order
+        asked. Raises NothingToShow or EngineFailed."""
         ...
 
     def forget(self, stream_id: str) -> None:

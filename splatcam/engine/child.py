@@ -7,6 +7,7 @@ face the pipe, one each way, so that the event loop never waits for a child that
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import multiprocessing
 import os
@@ -18,9 +19,22 @@ from multiprocessing.shared_memory import SharedMemory
 from typing import Any, cast
 
 from splatcam.engine import EngineFailed, EngineStatus, OnStatus
-from splatcam.engine.messages import Answer, Attach, Blob, Done, Failed, Forget, LoadFailed, Refused
+from splatcam.engine.messages import (
+    Answer,
+    Attach,
+    Blob,
+    Done,
+    Draw,
+    Drawn,
+    Failed,
+    Forget,
+    LoadFailed,
+    Nothing,
+    Refused,
+)
 from splatcam.engine.worker import run
 from splatcam.jobs import FrameJob, FrameRefused, FrameResult
+from splatcam.rendering.picture_job import NothingToShow, Picture, PictureJob
 from splatcam.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -37,6 +51,8 @@ class ChildEngine:
         self._settings = settings
         self._turn = asyncio.Lock()
         self._answer: asyncio.Future[Any] | None = None
+        self._pictures: dict[int, asyncio.Future[Picture]] = {}  # by number
+        self._numbers = itertools.count()
         self._ready: asyncio.Future[None] | None = None
         self._process: multiprocessing.process.BaseProcess | None = None
         self._outgoing: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -77,6 +93,17 @@ class ChildEngine:
         if not exchange.cancelled():
             exchange.exception()  # looked at, for the case that the caller is gone
 
+    async def draw(self, job: PictureJob) -> Picture:
+        if self._dead or self._closing:
+            raise EngineFailed(GONE)
+        number = next(self._numbers)
+        picture = self._pictures[number] = self._loop.create_future()
+        try:
+            self._outgoing.put(Draw(number, job))
+            return await picture
+        finally:
+            del self._pictures[number]
+
     def forget(self, stream_id: str) -> None:
         self._outgoing.put(Forget(stream_id))
 
@@ -107,7 +134,7 @@ class ChildEngine:
                             fields[name] = bytes(room[value.offset : value.offset + value.size])
         if answer.wants_bytes and self._may_grow:
             self._allocate(answer.wants_bytes)
-        return FrameResult(answer.fields, answer.timings_ms)
+        return FrameResult(answer.fields, answer.timings_ms, answer.facts)
 
     def _allocate(self, size: int) -> None:
         """A larger block for results. Where the machine has no room for it, large results go on by the pipe."""
@@ -166,13 +193,15 @@ class ChildEngine:
 
     # ------------------------------------------------------------ back on the loop
 
-    def _heard(self, message: EngineStatus | LoadFailed | Answer) -> None:
+    def _heard(self, message: EngineStatus | LoadFailed | Answer | Drawn) -> None:
         if isinstance(message, EngineStatus):
             if message.state == "ready":
                 _settle(self._ready, None)
             self._publish(message)
         elif isinstance(message, LoadFailed):
             _settle(self._ready, EngineFailed(message.message))
+        elif isinstance(message, Drawn):
+            _settle(self._pictures.get(message.number), _picture_of(message))
         else:
             outcome = message.outcome
             _settle(self._answer, EngineFailed(outcome.message) if isinstance(outcome, Failed) else outcome)
@@ -180,7 +209,8 @@ class ChildEngine:
     def _died(self) -> None:
         self._dead = True
         error = EngineFailed(GONE)
-        _settle(self._answer, error)
+        for waiting in (self._answer, *self._pictures.values()):
+            _settle(waiting, error)
         if self._closing:
             _settle(self._ready, error)
             return
@@ -190,6 +220,16 @@ class ChildEngine:
     def _publish(self, status: EngineStatus) -> None:
         self.status = status
         self._on_status(status)
+
+
+def _picture_of(message: Drawn) -> Picture | Exception:
+    match message.outcome:
+        case Nothing():
+            return NothingToShow()
+        case Failed(reason):
+            return EngineFailed(reason)
+        case picture:
+            return picture
 
 
 def _reserve(block: SharedMemory) -> None:

@@ -14,9 +14,11 @@ from typing import Any
 import torch
 
 from splatcam.engine import EngineFailed, EngineStatus, OnStatus
+from splatcam.engine.pictures import ScenePictures
 from splatcam.estimators import Estimator, EstimatorUnavailable, auto, registry
 from splatcam.jobs import FrameJob, FrameResult
 from splatcam.pipeline import process_frame
+from splatcam.rendering.picture_job import Picture, PictureJob
 from splatcam.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -36,6 +38,7 @@ class EngineHost:
     def __init__(self, settings: Settings, on_status: OnStatus) -> None:
         self._settings = settings
         self._on_status = on_status
+        self._pictures = ScenePictures()
         self._states: OrderedDict[str, Any] = OrderedDict()
         self._estimator: Estimator | None = None
         self._successor: Estimator | None = None  # set by the loading thread, taken between two frames
@@ -69,10 +72,17 @@ class EngineHost:
         self._states.move_to_end(job.stream_id)
         if len(self._states) > MAX_STREAMS:
             self._states.popitem(last=False)
+        if result.scene is not None:
+            self._pictures.keep(job.stream_id, job.frame_id, result.scene)
         return result
+
+    def draw(self, job: PictureJob) -> Picture:
+        """From a thread of its own, one call at a time. Raises NothingToShow."""
+        return self._pictures.draw(job)
 
     def forget(self, stream_id: str) -> None:
         self._states.pop(stream_id, None)
+        self._pictures.forget(stream_id)
 
     def _build(self, name: str) -> Estimator:
         try:

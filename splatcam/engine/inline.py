@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from splatcam.engine import EngineFailed, EngineStatus, OnStatus, did_not_load
 from splatcam.jobs import FrameJob, FrameRefused, FrameResult
+from splatcam.rendering.picture_job import NothingToShow, Picture, PictureJob
 from splatcam.settings import Settings
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ class InlineEngine:
         self.status = EngineStatus("starting", "starting")
         self._settings = settings
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="engine")
+        self._pencil = ThreadPoolExecutor(max_workers=1, thread_name_prefix="pictures")
         self._host: EngineHost | None = None
         self._closed = False
 
@@ -63,10 +65,22 @@ class InlineEngine:
             logger.exception("frame %d of stream %s failed", job.frame_id, job.stream_id)
             raise EngineFailed(f"the frame could not be processed: {type(error).__name__}") from error
 
+    async def draw(self, job: PictureJob) -> Picture:
+        if self._host is None:
+            raise NothingToShow
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pencil, self._host.draw, job)
+        except NothingToShow:
+            raise
+        except Exception as error:
+            logger.exception("a picture of stream %s failed", job.stream_id)
+            raise EngineFailed(f"the picture could not be drawn: {type(error).__name__}") from error
+
     def forget(self, stream_id: str) -> None:
         if self._host is not None and not self._closed:
             self._thread.submit(self._host.forget, stream_id)
 
     async def close(self) -> None:
         self._closed = True
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        for executor in (self._thread, self._pencil):
+            executor.shutdown(wait=False, cancel_futures=True)

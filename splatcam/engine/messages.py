@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from splatcam.jobs import SceneFacts
+from splatcam.rendering.picture_job import Picture, PictureJob
 from splatcam.variants import Variant
 
 
@@ -44,6 +46,7 @@ class Done:
     fields: dict[Variant, dict[str, Any]]
     timings_ms: dict[str, float]
     wants_bytes: int = 0
+    facts: SceneFacts | None = None
 
 
 @dataclass(frozen=True)
@@ -66,3 +69,24 @@ class Answer:
     """Engine → server: what became of the job under way."""
 
     outcome: Done | Refused | Failed
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Server → engine: a picture, beside the frames. Answered in any order."""
+
+    number: int
+    job: PictureJob
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """There is no scene to draw."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Engine → server: the picture with that number."""
+
+    number: int
+    outcome: Picture | Nothing | Failed

@@ -9,14 +9,28 @@ import logging
 import signal
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from multiprocessing.shared_memory import SharedMemory
 from typing import TYPE_CHECKING, Any, cast
 
 from splatcam.engine import EngineFailed, EngineStatus, did_not_load
 from splatcam.engine.heap import keep_freed_memory
-from splatcam.engine.messages import Answer, Attach, Blob, Done, Failed, Forget, LoadFailed, Refused
+from splatcam.engine.messages import (
+    Answer,
+    Attach,
+    Blob,
+    Done,
+    Draw,
+    Drawn,
+    Failed,
+    Forget,
+    LoadFailed,
+    Nothing,
+    Refused,
+)
 from splatcam.jobs import FrameJob, FrameRefused, FrameResult
+from splatcam.rendering.picture_job import NothingToShow, Picture, PictureJob
 from splatcam.settings import Settings
 from splatcam.variants import Variant
 
@@ -59,9 +73,17 @@ def _load(settings: Settings, outbox: _Outbox) -> EngineHost | None:
 
 
 def _serve(pipe: Connection, outbox: _Outbox, host: EngineHost) -> None:
+    with ThreadPoolExecutor(1, "pictures") as pencil:
+        _answer(pipe, outbox, host, pencil)
+
+
+def _answer(pipe: Connection, outbox: _Outbox, host: EngineHost, pencil: ThreadPoolExecutor) -> None:
+    """Until the server says None."""
     while (message := pipe.recv()) is not None:
         if isinstance(message, FrameJob):
             outbox.send(Answer(_outcome(host, message, outbox)))
+        elif isinstance(message, Draw):
+            pencil.submit(_draw, host, message, outbox)
         elif isinstance(message, Forget):
             host.forget(message.stream_id)
         elif isinstance(message, Attach):
@@ -78,15 +100,32 @@ def _outcome(host: EngineHost, job: FrameJob, outbox: _Outbox) -> Done | Refused
         return Failed(f"the frame could not be processed: {type(error).__name__}")
 
 
+def _draw(host: EngineHost, message: Draw, outbox: _Outbox) -> None:
+    try:
+        outbox.send(Drawn(message.number, _picture(host, message.job)))
+    except OSError:
+        pass  # the server is gone; the thread that listens to it ends the process
+
+
+def _picture(host: EngineHost, job: PictureJob) -> Picture | Nothing | Failed:
+    try:
+        return host.draw(job)
+    except NothingToShow:
+        return Nothing()
+    except Exception as error:
+        logger.exception("a picture of stream %s failed", job.stream_id)
+        return Failed(f"the picture could not be drawn: {type(error).__name__}")
+
+
 class _Outbox:
-    """The way back: words through the pipe (from two threads), large bytes through shared memory."""
+    """The way back: words through the pipe (from three threads), large bytes through shared memory."""
 
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
         self._lock = threading.Lock()
         self._shared: SharedMemory | None = None
 
-    def send(self, message: EngineStatus | LoadFailed | Answer) -> None:
+    def send(self, message: EngineStatus | LoadFailed | Answer | Drawn) -> None:
         with self._lock:
             self._pipe.send(message)
 
@@ -100,7 +139,7 @@ class _Outbox:
         values = [value for fields in result.fields.values() for value in fields.values()]
         needed = sum(size for size in map(_size, values) if size >= BLOB_FROM_BYTES)
         if self._shared is None or needed > self._shared.size:
-            return Done(_with_values(result, _by_pipe), result.timings_ms, wants_bytes=needed * _GROWTH)
+            return Done(_with_values(result, _by_pipe), result.timings_ms, needed * _GROWTH, result.facts)
         offset = 0
 
         def put(value: Any) -> Any:
@@ -113,7 +152,7 @@ class _Outbox:
             return blob
 
         with memoryview(cast(memoryview, self._shared.buf)) as room:  # a block with a view on it cannot be closed
-            return Done(_with_values(result, put), result.timings_ms)
+            return Done(_with_values(result, put), result.timings_ms, facts=result.facts)
 
 
 def _with_values(result: FrameResult, change: Callable[[Any], Any]) -> dict[Variant, dict[str, Any]]:

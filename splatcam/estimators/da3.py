@@ -155,6 +155,7 @@ class CameraFrameAdapter(nn.Module):
 
     def forward(self, *, extrinsics: Tensor, intrinsics: Tensor, image_shape: tuple[int, int], **rest: Any) -> Any:
         identity = torch.eye(4, device=extrinsics.device, dtype=extrinsics.dtype).expand_as(extrinsics)
+        rest["gt_extrinsics"] = None  # of known cameras: DA3 would take a scale from them and the identity
         intrinsics = clamp_field_of_view(intrinsics, image_shape)
         return self.adapter(extrinsics=identity, intrinsics=intrinsics, image_shape=image_shape, **rest)
 

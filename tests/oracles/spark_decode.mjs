@@ -1,10 +1,12 @@
-// What Spark shows for a PLY file: runs the WASM worker that its npm package carries, without browser or GPU.
+// What Spark shows for a scene file (.ply, .compressed.ply, .splat, .spz): runs the WASM worker that its npm package
+// carries, without browser or GPU.
 //
-//   node spark_decode.mjs IN.ply OUT.bin
+//   node spark_decode.mjs IN OUT.bin
 //
 // OUT.bin gets Spark's PackedSplats words, 16 bytes a splat, without padding; standard output says {"numSplats": n}.
 // The worker's text and the WASM are constants inside Spark's bundle, so this depends on the pinned version.
 import { readFileSync, writeFileSync } from "node:fs";
+import { extname } from "node:path";
 import vm from "node:vm";
 
 const bundlePath = new URL("../../web/node_modules/@sparkjsdev/spark/dist/spark.module.js", import.meta.url);
@@ -41,15 +43,15 @@ function startWorker(workerText, module) {
     });
 }
 
-const [plyPath, wordsPath] = process.argv.slice(2);
+const [scenePath, wordsPath] = process.argv.slice(2);
 const lines = readFileSync(bundlePath, "utf8").split("\n");
 const workerText = stringConstant(lines, "const jsContent = ", ";");
 const wasm = Buffer.from(stringConstant(lines, "const WASM = decode64(", ").buffer;"), "base64");
 const call = startWorker(workerText, await WebAssembly.compile(wasm));
 const { numSplats, packedArray } = await call("loadPackedSplats", {
-  fileBytes: new Uint8Array(readFileSync(plyPath)),
-  fileType: "ply",
-  pathName: plyPath,
+  fileBytes: new Uint8Array(readFileSync(scenePath)),
+  fileType: extname(scenePath).slice(1),
+  pathName: scenePath,
 });
 writeFileSync(wordsPath, new Uint8Array(packedArray.buffer, packedArray.byteOffset, numSplats * 16));
 console.log(JSON.stringify({ numSplats }));

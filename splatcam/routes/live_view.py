@@ -1,0 +1,72 @@
+"""The live camera as pictures: the viewer's page under /view, `/info` and `/render`, and a websocket that pushes."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, FastAPI, WebSocket, WebSocketDisconnect
+from fastapi.responses import RedirectResponse, Response
+
+from splatcam.live_pictures import LivePictures, PictureSession
+from splatcam.routes.viewer import METHODS, picture_router, viewer_router
+from splatcam.session import Disconnected
+
+LONGEST_CLIENT = 64
+CLOSE_FULL = 1013
+
+
+def add_live_view(app: FastAPI, pictures: LivePictures, max_sessions: int) -> None:
+    app.include_router(picture_router(pictures))
+    app.include_router(viewer_router(pictures), prefix="/view")
+    app.include_router(_page_without_slash())
+    _add_websocket(app, pictures, max_sessions)
+
+
+def _page_without_slash() -> APIRouter:
+    """The page's addresses are relative to the slash."""
+    router = APIRouter()
+
+    async def view() -> Response:
+        return RedirectResponse("./view/")
+
+    router.add_api_route("/view", view, methods=METHODS, include_in_schema=False)
+    return router
+
+
+def _add_websocket(app: FastAPI, pictures: LivePictures, max_sessions: int) -> None:
+    open_sessions: set[PictureSession] = set()
+
+    @app.websocket("/view/ws")
+    async def live(websocket: WebSocket) -> None:
+        await websocket.accept()
+        if len(open_sessions) >= max_sessions:
+            await websocket.close(CLOSE_FULL, f"all {max_sessions} places are taken")
+            return
+        client = websocket.query_params.get("client", "")[:LONGEST_CLIENT]
+        session = PictureSession(_Transport(websocket), pictures, client)
+        open_sessions.add(session)
+        try:
+            await session.run()
+        except* Disconnected:
+            pass
+        finally:
+            open_sessions.discard(session)
+
+
+class _Transport:
+    """FastAPI's websocket as the session wants it."""
+
+    def __init__(self, websocket: WebSocket) -> None:
+        self._websocket = websocket
+
+    async def receive(self) -> bytes | str:
+        message = await self._websocket.receive()
+        if message["type"] == "websocket.disconnect":
+            raise Disconnected
+        text = message.get("text")
+        return text if text is not None else message["bytes"]
+
+    async def send(self, data: bytes | str) -> None:
+        send = self._websocket.send_bytes if isinstance(data, bytes) else self._websocket.send_text
+        try:
+            await send(data)  # type: ignore[arg-type]
+        except (WebSocketDisconnect, RuntimeError) as error:  # RuntimeError: closed while we were about to send
+            raise Disconnected from error

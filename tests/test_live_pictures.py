@@ -1,0 +1,184 @@
+"""Pictures of a live camera, pushed and asked for, with an engine that draws a word instead."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from splatcam.live_pictures import MAX_UNSEEN, NO_CAMERA, NO_FRAME, LivePictures, PictureSession
+from splatcam.rendering.camera import Camera
+from splatcam.rendering.picture_job import NothingToShow
+from splatcam.session import Disconnected
+from splatcam.streams import StreamHub
+from tests.fakes import JPEG, PaperEngine, connected, hub_of, settled
+
+CAMERA = Camera.pinhole(16, 16, 60)
+
+
+class Looker:
+    """The far end of a PictureSession."""
+
+    def __init__(self) -> None:
+        self.incoming: asyncio.Queue[str | None] = asyncio.Queue()
+        self.outgoing: asyncio.Queue[Any] = asyncio.Queue()
+
+    async def receive(self) -> str:
+        message = await self.incoming.get()
+        if message is None:
+            raise Disconnected
+        return message
+
+    async def send(self, data: bytes | str) -> None:
+        await self.outgoing.put(data)
+
+    def says(self, **message: Any) -> None:
+        self.incoming.put_nowait(json.dumps(message))
+
+    async def hears(self, kind: str) -> Any:
+        """The next picture (bytes) or message of that type."""
+        async with asyncio.timeout(10):
+            while True:
+                data = await self.outgoing.get()
+                message = data if isinstance(data, bytes) else json.loads(data)
+                if kind == ("picture" if isinstance(data, bytes) else message["type"]):
+                    return message
+
+    async def notices_a_camera(self) -> None:
+        """From then on frames leave their scenes behind."""
+        while (await self.hears("info"))["status"] == NO_CAMERA:
+            pass
+
+    def pictures(self) -> list[bytes]:
+        found = []
+        while not self.outgoing.empty():
+            if isinstance(data := self.outgoing.get_nowait(), bytes):
+                found.append(data)
+        return found
+
+
+@asynccontextmanager
+async def looking(hub: StreamHub) -> AsyncIterator[Looker]:
+    looker = Looker()
+    running = asyncio.create_task(PictureSession(looker, LivePictures(hub), "c").run())
+    try:
+        yield looker
+    finally:
+        looker.incoming.put_nowait(None)
+        with pytest.raises(ExceptionGroup) as ended:
+            await running
+        assert ended.value.subgroup(Disconnected) is not None and len(ended.value.exceptions) == 1
+
+
+async def test_every_new_frame_brings_a_picture_from_where_the_client_looks() -> None:
+    engine = PaperEngine()
+    hub = hub_of(engine)
+    async with connected(hub) as camera, looking(hub) as looker:
+        looker.says(type="look", w=32, h=24, mode="depth")
+        await camera.send(JPEG)
+        await looker.notices_a_camera()
+        for _ in range(4):
+            await camera.send(JPEG)
+            assert (await looker.hears("picture")).endswith(b"depth 32x24")
+            looker.says(type="seen")
+        assert all(job.mode == "depth" and job.client == "c" for job in engine.drawn)
+
+
+async def test_no_more_than_two_pictures_are_on_their_way() -> None:
+    hub = hub_of(PaperEngine())
+    async with connected(hub) as camera, looking(hub) as looker:
+        looker.says(type="look")
+        await camera.hello()
+        await camera.frame(0)
+        await looker.notices_a_camera()
+        for frame_id in range(1, 9):
+            await camera.frame(frame_id)
+            await settled()
+        assert len(looker.pictures()) == MAX_UNSEEN
+        looker.says(type="seen")
+        assert await looker.hears("picture")
+
+
+async def test_a_new_place_brings_a_picture_also_while_the_camera_rests() -> None:
+    hub = hub_of(PaperEngine())
+    async with connected(hub) as camera, looking(hub) as looker:
+        await camera.hello()
+        await camera.frame(0)
+        looker.says(type="look", w=32, h=24)
+        await looker.notices_a_camera()
+        await camera.frame(1)
+        assert (await looker.hears("picture")).endswith(b"32x24")
+        looker.says(type="look", w=64, h=48)
+        assert (await looker.hears("picture")).endswith(b"64x48")
+
+
+@pytest.mark.parametrize(
+    "bad", ["no JSON", "[1]", '{"w": 3}', '{"type": "jump"}', '{"type": "look", "w": "wide"}', "[" * 9000]
+)
+async def test_a_bad_message_is_answered_by_a_sentence_and_the_pictures_go_on(bad: str) -> None:
+    hub = hub_of(PaperEngine())
+    async with connected(hub) as camera, looking(hub) as looker:
+        looker.incoming.put_nowait(bad)
+        assert len((await looker.hears("error"))["message"]) > 10
+        looker.says(type="look")
+        await camera.hello()
+        await camera.frame(0)
+        await looker.notices_a_camera()
+        await camera.frame(1)
+        assert await looker.hears("picture")
+
+
+async def test_whoever_comes_before_the_camera_is_told_and_sees_it_when_it_comes() -> None:
+    hub = hub_of(PaperEngine())
+    async with looking(hub) as looker:
+        looker.says(type="look")
+        assert (await looker.hears("info"))["status"] == NO_CAMERA
+        async with connected(hub) as camera:
+            await camera.hello()
+            await camera.frame(0)
+            assert (await looker.hears("info"))["status"] == NO_FRAME
+            await camera.frame(1)
+            assert await looker.hears("picture")
+        while (await looker.hears("info"))["status"] != NO_CAMERA:
+            pass
+
+
+async def test_nobody_looks_and_no_scene_is_kept() -> None:
+    engine = PaperEngine()
+    hub = hub_of(engine)
+    async with connected(hub) as camera:
+        await camera.hello()
+        await camera.frame(0)
+        await camera.until("splats16")
+        assert [job.wants_scene for job in engine.jobs] == [False]
+
+
+async def test_a_picture_that_is_asked_for_waits_for_the_frame_that_it_is_of() -> None:
+    hub = hub_of(PaperEngine())
+    pictures = LivePictures(hub)
+    with pytest.raises(NothingToShow, match=NO_CAMERA):
+        await pictures.draw(CAMERA, 85, "rgb", "")
+    async with connected(hub) as camera:
+        await camera.send(JPEG)
+        await settled()
+        asked = asyncio.create_task(pictures.draw(CAMERA, 85, "rgb", ""))
+        await settled()
+        await camera.send(JPEG)
+        assert await asked
+        assert pictures.get_info()["revision"] == pictures.edition != "none"
+
+
+async def test_the_service_and_the_viewer_tell_their_facts() -> None:
+    hub = hub_of(PaperEngine())
+    async with connected(hub) as camera:
+        await camera.hello()
+        await camera.frame(0)
+        await camera.until("splats16")
+        info = LivePictures(hub).get_info()
+    assert {"radius", "target", "fov", "display_modes", "revision", "gaussians"} <= info.keys()
+    assert info["service"]["model"]["name"] == "small" and info["service"]["cameras"] == 1
+    assert json.dumps(info)
