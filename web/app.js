@@ -1,5 +1,5 @@
 // Wires the page together: address → connection, source and screen → panel.
-import { Choices } from "./choices.js";
+import { AUTO, Choices } from "./choices.js";
 import { makeCommands } from "./commands.js";
 import { WorkerDecoder } from "./compact/decoder.js";
 import { Connection } from "./connection.js";
@@ -15,6 +15,7 @@ import { FrameGrabber } from "./source/capture.js";
 import { filesOf, sortOut } from "./source/dropped.js";
 import { ScreenLock } from "./source/screen_lock.js";
 import { Sources } from "./source/sources.js";
+import { QUALITIES, SIZES, Uplink } from "./source/uplink.js";
 import { CompactView } from "./view/compact_view.js";
 import { FileView } from "./view/file_view.js";
 import { PlyView } from "./view/ply_view.js";
@@ -23,7 +24,7 @@ import { hasWebGL2, Stage } from "./view/scene.js";
 import { Screen } from "./view/screen.js";
 import { SplatView } from "./view/splat_view.js";
 import { canCompileWasm } from "./view/support.js";
-import { countOf, FORMATS } from "./wire.js";
+import { countOf } from "./wire.js";
 
 const DEFAULT_LONG_SIDE_PX = 504;
 const LOOK_EVERY_MS = 250; // at the numbers and the clock
@@ -51,6 +52,7 @@ class App {
   shown = 0; // results that were on the screen
   failed = 0; // results that could not be unpacked
   lastResult = null;
+  adapted = null; // the server's newest word on what it sends
   status = null;
   hasResult = false; // on this connection
   visibleSince = document.hidden ? Infinity : 0; // ms on the wall clock
@@ -60,6 +62,7 @@ class App {
     this.choices = new Choices(location.search);
     this.notices = new Notices(element("message"));
     this.meter = new Meter();
+    this.uplink = new Uplink();
     this.stall = new StallWatch();
     this.screenLock = new ScreenLock(navigator.wakeLock);
     this.hud = new Hud(element("numbers"), element("stages"));
@@ -89,12 +92,14 @@ class App {
       schedule: (callback, ms) => setTimeout(callback, ms),
       random: Math.random,
       greeting: this.#greeting(this.parameters.formats),
-      wishes: (model) => this.choices.wishes(model),
+      wishes: () => this.choices.wishes(),
       on: {
         state: (state, sentence) => this.#onState(state, sentence),
         asked: () => this.notices.say("server", ""),
         welcome: (welcome) => this.#onWelcome(welcome),
         status: (status) => this.#onStatus(status),
+        adapted: (adapted) => (this.adapted = adapted),
+        answered: (answer) => this.uplink.answered(answer),
         result: (...result) => this.#onResult(...result),
         error: (sentence, code) => this.notices.say(passesWithTheFrame(code) ? "frame" : "server", sentence),
       },
@@ -113,14 +118,28 @@ class App {
   }
 
   #grabFrames() {
+    this.choices.onChange(({ name }) => ["jpeg", "size"].includes(name) && this.#pinUplink());
+    this.#pinUplink();
     const grabber = new FrameGrabber(element("camera"), document.createElement("canvas"), {
-      longSide: () => this.#longSide(),
+      longSide: () => Math.round(this.#longSide() * this.uplink.choice.size),
+      quality: () => this.uplink.choice.quality,
       isMirrored: () => this.choices.get("mirror"),
-      wantsFrame: () => this.connection.takesFrames,
+      wantsFrame: () => this.#wantsFrame(),
       onFrame: (capturedAt, jpeg) => this.connection.sendFrame(performance.timeOrigin + capturedAt, jpeg),
     });
     grabber.start();
     return grabber;
+  }
+
+  #pinUplink() {
+    const [quality, size] = [QUALITIES[this.choices.get("jpeg")], SIZES[this.choices.get("size")]];
+    this.uplink.pin({ quality, size }, now());
+  }
+
+  #wantsFrame() {
+    const { state, takesFrames } = this.connection;
+    if (state === "open") this.uplink.offered(now(), takesFrames);
+    return takesFrames;
   }
 
   #makeSources() {
@@ -222,7 +241,8 @@ class App {
 
   #giveUpCompact() {
     this.notices.mention("unpacking", GRAPHICS.gaveUpCompact);
-    this.connection.greetAgain(this.#greeting(FORMATS));
+    if (this.choices.get("format") === "compact") this.choices.set("format", AUTO);
+    this.connection.greetAgain(this.#greeting(this.parameters.formats.filter((format) => format !== "compact")));
   }
 
   #onState(state, sentence) {
@@ -234,7 +254,9 @@ class App {
 
   #forgetConnection() {
     this.status = null;
+    this.adapted = null;
     this.hasResult = false;
+    this.uplink.reconnected(now());
     for (const subject of ["server", "engine", "frame", "stall"]) this.notices.say(subject, "");
   }
 
@@ -301,7 +323,9 @@ class App {
     const numbers = this.meter.read(now());
     this.panel.hasNumbers();
     const skipped = Math.max(0, this.grabber.framesSeen - counts.sent);
-    this.hud.write(hudRows({ numbers, counts, skipped, last }), numbers.stagesMs);
+    const { adapted } = this;
+    const camera = { ...this.uplink.choice, ...this.grabber.size };
+    this.hud.write(hudRows({ numbers, counts, skipped, last, adapted, camera }), numbers.stagesMs);
   }
 }
 

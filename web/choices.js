@@ -1,26 +1,45 @@
 // What a viewer can choose: one list for the page's address, the panel and the server's `settings`. Pure.
 
+export const AUTO = "auto";
+
 const percent = (value) => `${Math.round(100 * value)} %`;
 const times = (value) => `${value.toFixed(1)} ×`;
-const AS_FAST_AS_IT_GOES = 60;
-const FASTEST_FPS = 240; // what `settings` takes
 const DECIMALS = 2; // of the finest step
+const AS_SUITS_THE_LINK = "as suits the link";
+
+/** "every pixel", "every 2nd pixel" … */
+export const everyNthPixel = (n) => (n === 1 ? "every pixel" : `every ${n}${{ 2: "nd", 3: "rd" }[n] ?? "th"} pixel`);
+export const OUTPUTS = { network: "the model's own splats", pixel: "splats from depth", points: "points" };
 
 /**
  * name: in the address; group: heading in the panel; kind: select {options}, range {min, max, step, format} or flag;
- * field: of `settings` where the choice is the server's business, toWire: the value there, undefined for "as suits".
+ * auto: what it is called to leave the choice to the link, of those that can be left to it;
+ * field: of `settings` where the choice is the server's business, toWire(value, get): the value there.
  */
 export const CHOICES = [
   {
-    name: "output", group: "Quality", label: "Picture", kind: "select", default: "auto", field: "output",
+    name: "format", group: "Stream", label: "Format", kind: "select", default: AUTO, auto: AS_SUITS_THE_LINK,
     options: {
-      auto: "as suits the model", network: "the model's own splats", pixel: "splats from depth", points: "points",
+      compact: "compact: depth and colour", splats16: "16 bytes a splat", gaussian_ply: "PLY, 56 bytes a splat",
+      pointcloud: "points",
     },
-    toWire: (value, model) => (value === "auto" ? outputThatSuits(model) : value),
+    field: "format", toWire: (value, get) => (get("output") === "points" ? AUTO : value), // points go one way only
   },
   {
-    name: "stride", group: "Quality", label: "Every n-th pixel", kind: "range", min: 1, max: 8, step: 1, default: 1,
-    field: "stride",
+    name: "output", group: "Stream", label: "Picture", kind: "select", default: AUTO, auto: "as suits the model",
+    options: OUTPUTS, field: "output",
+  },
+  {
+    name: "stride", group: "Stream", label: "Every n-th pixel", kind: "range", min: 1, max: 8, step: 1, default: AUTO,
+    auto: AS_SUITS_THE_LINK, format: everyNthPixel, field: "stride",
+  },
+  {
+    name: "bits", group: "Stream", label: "Depth", kind: "select", default: AUTO, auto: AS_SUITS_THE_LINK,
+    options: { 12: "fine, 12 bits", 10: "coarse, 10 bits" }, field: "depth_bits", toWire: Number,
+  },
+  {
+    name: "fps", group: "Stream", label: "Results a second", kind: "range", min: 1, max: 60, step: 1, default: AUTO,
+    auto: AS_SUITS_THE_LINK, format: (value) => `at most ${value}`, field: "max_fps",
   },
   {
     name: "opacity", group: "Quality", label: "Leave out splats below", kind: "range", min: 0, max: 0.95, step: 0.05,
@@ -29,12 +48,6 @@ export const CHOICES = [
   {
     name: "depth", group: "Quality", label: "Keep the nearest", kind: "range", min: 0.5, max: 1, step: 0.01, default: 1,
     format: percent, field: "max_depth_percentile",
-  },
-  {
-    name: "fps", group: "Quality", label: "Results a second", kind: "range", min: 1, max: AS_FAST_AS_IT_GOES, step: 1,
-    default: AS_FAST_AS_IT_GOES, field: "max_fps",
-    format: (value) => (value === AS_FAST_AS_IT_GOES ? "as fast as it goes" : `at most ${value}`),
-    toWire: (value) => (value === AS_FAST_AS_IT_GOES ? FASTEST_FPS : value),
   },
   {
     name: "motion", group: "View", label: "Motion", kind: "select", default: "still",
@@ -59,6 +72,14 @@ export const CHOICES = [
   },
   { name: "hud", group: "View", label: "Numbers", kind: "flag", default: true },
   { name: "mirror", group: "Source", label: "Mirror", kind: "flag", default: false },
+  {
+    name: "jpeg", group: "Source", label: "Picture quality", kind: "select", default: AUTO, auto: AS_SUITS_THE_LINK,
+    options: { high: "high", medium: "medium", low: "low" },
+  },
+  {
+    name: "size", group: "Source", label: "Picture size", kind: "select", default: AUTO, auto: AS_SUITS_THE_LINK,
+    options: { full: "full", "three-quarters": "three quarters", half: "half" },
+  },
 ];
 
 const choiceOf = (name) => CHOICES.find((choice) => choice.name === name);
@@ -107,27 +128,27 @@ export class Choices {
     return text === "" ? "" : `?${text}`;
   }
 
-  /** The fields of `settings`, or null where the server's own will do. model: of `welcome`, or undefined. */
-  wishes(model) {
+  /** The fields of `settings`, or null where the server's own will do. */
+  wishes() {
     const told = CHOICES.filter(({ name, field }) => field !== undefined && this.#touched.has(name));
-    const fields = told.map(({ name, field, toWire }) => [field, wireValue(toWire, this.get(name), model)]);
-    const wanted = fields.filter(([, value]) => value !== undefined);
-    return wanted.length === 0 ? null : Object.fromEntries(wanted);
+    return told.length === 0 ? null : Object.fromEntries(told.map((choice) => [choice.field, this.#wireValue(choice)]));
+  }
+
+  #wireValue({ name, toWire = (value) => value }) {
+    const value = this.get(name);
+    return value === AUTO ? AUTO : toWire(value, (other) => this.get(other));
   }
 }
 
-function wireValue(toWire, value, model) {
-  return toWire === undefined ? value : toWire(value, model);
-}
-
-function outputThatSuits(model) {
-  if (model === undefined) return undefined;
-  return model.supports_gaussians ? "network" : "pixel";
+/** Whether somebody decided what otherwise follows the link. */
+export function isPinned(choice, value) {
+  return choice.auto !== undefined && value !== AUTO;
 }
 
 /** Text → value, undefined where it is none of this choice's. */
 function parse(choice, text) {
   if (text === null) return undefined;
+  if (choice.auto !== undefined && text === AUTO) return AUTO;
   if (choice.kind === "flag") return { true: true, 1: true, false: false, 0: false }[text];
   if (choice.kind === "select") return Object.hasOwn(choice.options, text) ? text : undefined;
   const number = Number(text);

@@ -43,8 +43,10 @@ export class Connection {
 
   /**
    * createSocket() → a new WebSocket; now() → milliseconds; schedule(callback, ms), as setTimeout; random() → [0, 1);
-   * greeting: fields of `hello`; wishes(model): fields of `settings` or null, model: of `welcome` or undefined;
-   * on: {state(state, sentence), asked(): the wishes went out, welcome(message), status(message),
+   * greeting: fields of `hello`; wishes(): fields of `settings` or null;
+   * on: {state(state, sentence), asked(): the wishes went out, welcome(message), status(message), adapted(message),
+   *      answered({sentAtMs, answeredAtMs, receivedAtMs: by the server's clock, bytes and frames: of it and of those
+   *      before it that got no answer of their own, timingsMs}): a frame of ours got its result,
    *      result(message, bytes, jpeg: our own of that frame, undefined where there is none), error(sentence, code)}.
    */
   constructor(options) {
@@ -116,7 +118,7 @@ export class Connection {
   }
 
   #ask() {
-    const wishes = this.#options.wishes(this.welcome?.model);
+    const wishes = this.#options.wishes();
     if (wishes === null) return;
     this.#socket.send(settings(wishes));
     this.#options.on.asked();
@@ -160,17 +162,27 @@ export class Connection {
     if (isResult(message)) this.#receiveResult(message, data.byteLength);
     else if (message.type === "welcome") this.#welcomed(message);
     else if (message.type === "status") this.#options.on.status(message);
+    else if (message.type === "adapted") this.#options.on.adapted(message);
     else if (message.type === "error") this.#refused(message);
   }
 
   #receiveResult(result, bytes) {
     this.#socket.send(ack(result.frame_id));
     this.counts.received += 1;
+    const own = this.#inFlight.get(result.frame_id);
     try {
-      this.#options.on.result(result, bytes, this.#inFlight.get(result.frame_id)?.jpeg);
+      if (own !== undefined) this.#tellAnswered(result, own.sentAt);
+      this.#options.on.result(result, bytes, own?.jpeg);
     } finally {
       this.#release(result.frame_id);
     }
+  }
+
+  #tellAnswered({ frame_id: frameId, received_at_ms: receivedAtMs, timings_ms: timingsMs }, sentAtMs) {
+    const through = [...this.#inFlight].filter(([id]) => id <= frameId);
+    const bytes = through.reduce((sum, [, { jpeg }]) => sum + jpeg.byteLength, 0);
+    const answeredAtMs = this.#options.now();
+    this.#options.on.answered({ sentAtMs, answeredAtMs, receivedAtMs, bytes, frames: through.length, timingsMs });
   }
 
   /** A result that this page cannot read was received all the same: unacknowledged it would hold up the next ones. */

@@ -1,11 +1,11 @@
 // The page's address → what this page is: whose camera, in which format, where the server is. Pure.
-import { FORMATS } from "./wire.js";
 
+const EVERY_FORMAT = ["splats16", "compact", "gaussian_ply", "pointcloud"]; // that this page reads
 const LOOPBACK = /^(localhost|.+\.localhost|127(\.\d+){3}|\[::1\])$/;
 
 /**
- * ?format=compact|splats16|gaussian_ply|pointcloud, ?watch=SESSION|newest, ?source=none; an empty one counts as not
- * given. choices.js reads the rest. hostname: of the page's address.
+ * ?watch=SESSION|newest, ?source=none; an empty one counts as not given. choices.js reads the rest. hostname: of the
+ * page's address. formats: all that this page reads, preferred first.
  */
 export function readParameters(search, hostname) {
   const given = new URLSearchParams(search);
@@ -19,14 +19,12 @@ export function readParameters(search, hostname) {
 }
 
 /**
- * A format that is asked for is meant, but `compact` fits pixel splats only and has to have others behind it. Unasked,
- * a page from another machine takes it: there the link is what splats wait for. On this machine there is no link, and
- * splats16 needs no unpacking.
+ * A page from another machine prefers `compact`: there the link is what splats wait for. On this machine there is no
+ * link, and splats16 needs no unpacking. A format that was asked for goes first; that it is meant, `settings` tell.
  */
 function formatsOf(asked, hostname) {
-  const isFar = !LOOPBACK.test(hostname);
-  if (asked === "compact" || (!asked && isFar)) return ["compact", ...FORMATS];
-  return asked ? [asked] : FORMATS;
+  const preferred = EVERY_FORMAT.includes(asked) ? asked : LOOPBACK.test(hostname) ? "splats16" : "compact";
+  return [preferred, ...EVERY_FORMAT.filter((format) => format !== preferred)];
 }
 
 /** The websocket beside the page: also behind a proxy that adds a path, and wss where the page is https. */

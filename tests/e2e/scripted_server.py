@@ -2,10 +2,11 @@
 
 A page with a camera gets its own pictures back, one splat a pixel; `compact` without the picture. A page that watches
 gets the script that `watch` names, STORY.FORMAT.COUNT.PACE: COUNT results of that story, each sent when the page has
-acknowledged (`ack`) or drawn (`shown`) the one before. `error.CODE` is refused with that code; `error.CODE.welcome` is
-welcomed all the same. `close.CODE` is shown the door, `status.STATE` is told what the engine does, `starting` the same
-before there is a model and so without a welcome, `garbage` gets what is no message, `silence` a welcome and nothing
-else. A page that says hello again gets one marker in the format that it now wants.
+acknowledged (`ack`) or drawn (`shown`) the one before. FORMAT may be several, A-B-C, which take turns; `adapted` tells
+of the first and of each that is another, and answers `settings`. `error.CODE` is refused with that code;
+`error.CODE.welcome` is welcomed all the same. `close.CODE` is shown the door, `status.STATE` is told what the engine
+does, `starting` the same before there is a model and so without a welcome, `garbage` gets what is no message, `silence`
+a welcome and nothing else. A page that says hello again gets one marker in the format that it now wants.
 Every page can also be had under a policy that forbids WebAssembly (/no-wasm.html) or workers (/no-workers.html).
 """
 
@@ -37,6 +38,7 @@ GRID = (30, 40)  # height, width
 MAX_MESSAGE_BYTES = 1 << 20
 GREEN, MAGENTA, GREY = (20, 200, 40), (220, 30, 200), (90, 90, 90)
 FORMATS = tuple(wire.Format)
+PINNABLE = ("format", "output", "stride", "depth_bits", "max_fps")
 POLICIES = {
     "/no-wasm.html": "script-src 'self' 'unsafe-inline'; worker-src blob:",
     "/no-workers.html": "script-src 'self' 'unsafe-inline' 'wasm-unsafe-eval'; worker-src 'none'",
@@ -73,8 +75,8 @@ def story_of(name: str) -> Iterator[Array]:
 
 
 def results_of(story: str, format: str, count: str) -> Iterator[Any]:
-    """COUNT results of the story. Format `mixed` takes each in turn."""
-    formats = cycle(FORMATS if format == "mixed" else [wire.Format(format)])
+    """COUNT results of the story. Several formats take turns, `mixed` stands for all."""
+    formats = cycle(FORMATS if format == "mixed" else [wire.Format(name) for name in format.split("-")])
     pictures = zip(range(int(count)), story_of(story), formats, strict=False)
     results = (result_of(rgb, kind, frame_id, color=turned_jpeg(rgb)) for frame_id, rgb, kind in pictures)
     return map(spoil, results) if story == "broken" else results
@@ -100,6 +102,21 @@ WELCOME = wire.Welcome(
     format=FORMATS[0],
     limits=wire.Limits(max_message_bytes=MAX_MESSAGE_BYTES, max_frame_pixels=1 << 21, frame_long_side_px=GRID[1]),
 )
+
+
+def adapted(format: wire.Format, wishes: wire.SettingsMessage) -> wire.Adapted:
+    """What a server would choose for a link of 9 Mbit/s."""
+    pinned = [name for name in PINNABLE if getattr(wishes, name) not in (None, "auto")]
+    bits: wire.DepthBits = 10 if wishes.depth_bits == 10 else 12
+    return wire.Adapted(
+        format=format,
+        output="points" if format is wire.Format.POINTCLOUD else "pixel",
+        stride=wishes.stride if isinstance(wishes.stride, int) else 2,
+        depth_bits=bits if format is wire.Format.COMPACT else None,
+        pinned=pinned,
+        reason="the link carries about 9 Mbit/s",
+        link_mbit_s=9.0,
+    )
 
 
 async def live(websocket: WebSocket) -> None:
@@ -141,16 +158,25 @@ async def echo(websocket: WebSocket, format: wire.Format) -> None:
         if isinstance(message, wire.Hello):
             format = wire.Format(message.formats[0])
             await send(websocket, WELCOME)
+        elif isinstance(message, wire.SettingsMessage):
+            await send(websocket, adapted(format, message))
         elif isinstance(message, wire.FrameMessage):
             frame = decode_frame(message.jpeg)
             await send(websocket, result_of(frame.rgb, format, message.frame_id, message.captured_at_ms))
 
 
-async def play(websocket: WebSocket, story: str, format: str, count: str, pace: str) -> None:
-    for result in results_of(story, format, count):
+async def play(websocket: WebSocket, story: str, formats: str, count: str, pace: str) -> None:
+    wishes, told = wire.SettingsMessage(), ""
+    for result in results_of(story, formats, count):
+        format = wire.Format(result.type)
+        if format != told:
+            await send(websocket, adapted(format, wishes))
+        told = format
         await send(websocket, result)
         while (message := await receive(websocket)).type != pace or message.frame_id != result.frame_id:
-            pass
+            if isinstance(message, wire.SettingsMessage):
+                wishes = message
+                await send(websocket, adapted(format, wishes))
 
 
 async def listen(websocket: WebSocket) -> None:

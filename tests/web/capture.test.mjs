@@ -21,8 +21,8 @@ class FakeCanvas {
       drawImage: (_video, _x, _y, width, height) => (this.drawn = [width, height]),
     };
   }
-  toBlob(done, type) {
-    this.pending.push({ done, type });
+  toBlob(done, type, quality) {
+    this.pending.push({ done, type, quality });
   }
 }
 
@@ -31,7 +31,9 @@ function makeGrabber(overrides = {}) {
   const frames = [];
   const video = { videoWidth: 640, videoHeight: 480, srcObject: null, src: "blob:first" };
   const onFrame = (at, jpeg) => frames.push([at, jpeg]);
-  const options = { longSide: () => 504, isMirrored: () => false, wantsFrame: () => true, onFrame, ...overrides };
+  const options = {
+    longSide: () => 504, quality: () => 0.8, isMirrored: () => false, wantsFrame: () => true, onFrame, ...overrides,
+  };
   return { grabber: new FrameGrabber(video, canvas, options), canvas, frames, video };
 }
 
@@ -45,6 +47,20 @@ test("a picture becomes one JPEG at the model's size, with its time of capture",
   canvas.pending[0].done(jpeg);
   await grabbed;
   assert.deepEqual(frames, [[12.5, new Uint8Array([0xff, 0xd8, 0xff])]]);
+});
+
+test("the next picture has the size and the quality that are wanted by then", async () => {
+  let [longSide, quality] = [504, 0.8];
+  const { grabber, canvas, frames } = makeGrabber({ longSide: () => longSide, quality: () => quality });
+  const first = grabber.grab(1);
+  [longSide, quality] = [252, 0.4];
+  canvas.pending[0].done(jpeg);
+  await first;
+  const second = grabber.grab(2);
+  canvas.pending[1].done(jpeg);
+  await second;
+  assert.deepEqual(canvas.pending.map((asked) => asked.quality), [0.8, 0.4]);
+  assert.deepEqual([grabber.size, frames.length], [{ width: 252, height: 189 }, 2]);
 });
 
 test("a picture is drawn from right to left while it is to be mirrored", async () => {

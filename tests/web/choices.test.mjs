@@ -1,17 +1,14 @@
 // web/choices.js: the address, the panel and the server's settings hold the same choices.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Choices, CHOICES } from "../../web/choices.js";
+import { AUTO, Choices, CHOICES, everyNthPixel, isPinned } from "../../web/choices.js";
 import { msgpack } from "./golden.mjs";
 import { settings } from "../../web/wire.js";
-
-const GIANT = { supports_gaussians: true };
-const SMALL = { supports_gaussians: false };
 
 test("without anything in the address all is as usual, and the server is asked for nothing", () => {
   const choices = new Choices("");
   for (const choice of CHOICES) assert.equal(choices.get(choice.name), choice.default);
-  assert.equal(choices.wishes(SMALL), null);
+  assert.equal(choices.wishes(), null);
   assert.equal(choices.writtenInto(""), "");
 });
 
@@ -25,7 +22,7 @@ test("what stands in the address holds, and goes back into it", () => {
 test("nonsense in the address counts as not given; a number out of range is the nearest that makes sense", () => {
   const choices = new Choices("?motion=warp&mirror=perhaps&stride=&opacity=abc&depth=7&fps=-3");
   const valuesOf = (...names) => names.map((name) => choices.get(name));
-  assert.deepEqual(valuesOf("motion", "mirror", "stride", "opacity"), ["still", false, 1, 0.1]);
+  assert.deepEqual(valuesOf("motion", "mirror", "stride", "opacity"), ["still", false, AUTO, 0.1]);
   assert.deepEqual(valuesOf("depth", "fps"), [1, 1]);
 });
 
@@ -46,26 +43,61 @@ test("a choice is told once, and not where nothing changes", () => {
 });
 
 test("a choice that goes back to the usual leaves the address, and the server is told", () => {
-  const choices = new Choices("?stride=4");
-  choices.set("stride", 1);
-  assert.equal(choices.writtenInto("?stride=4"), "");
-  assert.deepEqual(choices.wishes(SMALL), { stride: 1 });
+  const choices = new Choices("?opacity=0.4");
+  choices.set("opacity", 0.1);
+  assert.equal(choices.writtenInto("?opacity=0.4"), "");
+  assert.deepEqual(choices.wishes(), { min_opacity: 0.1 });
 });
 
-test("what suits the model follows the model, and is left to the server until somebody chose", () => {
-  const choices = new Choices("?output=points");
-  assert.deepEqual(choices.wishes(GIANT), { output: "points" });
-  choices.set("output", "auto");
-  assert.deepEqual(choices.wishes(GIANT), { output: "network" });
-  assert.deepEqual(choices.wishes(SMALL), { output: "pixel" });
-  assert.equal(choices.wishes(undefined), null);
+const STREAM = {
+  format: ["splats16", "format", "splats16"],
+  output: ["pixel", "output", "pixel"],
+  stride: ["4", "stride", 4],
+  bits: ["10", "depth_bits", 10],
+  fps: ["15", "max_fps", 15],
+};
+for (const [name, [text, field, value]] of Object.entries(STREAM)) {
+  test(`${name} is left to the link until somebody chose, and can be left to it again`, () => {
+    assert.equal(new Choices(`?${name}=${AUTO}`).wishes(), null);
+    const choices = new Choices(`?${name}=${text}`);
+    assert.deepEqual(choices.wishes(), { [field]: value });
+    choices.set(name, AUTO);
+    assert.deepEqual([choices.wishes(), choices.writtenInto(`?${name}=${text}`)], [{ [field]: AUTO }, ""]);
+  });
+}
+
+test("points go one way only: while they are chosen, the format that was chosen for splats waits", () => {
+  const choices = new Choices("?format=compact");
+  choices.set("output", "points");
+  assert.deepEqual(choices.wishes(), { format: AUTO, output: "points" });
+  choices.set("output", AUTO);
+  assert.deepEqual(choices.wishes(), { format: "compact", output: AUTO });
+});
+
+test("what somebody decided is pinned, where the link would have decided it", () => {
+  const choices = new Choices("?stride=2&motion=orbit&jpeg=low");
+  const pinned = CHOICES.filter((choice) => isPinned(choice, choices.get(choice.name)));
+  assert.deepEqual(pinned.map(({ name }) => name), ["stride", "jpeg"]);
+});
+
+test("how good the camera's pictures are is no business of the server", () => {
+  const choices = new Choices("?jpeg=low&size=three-quarters");
+  assert.equal(choices.wishes(), null);
+  assert.equal(choices.writtenInto(""), "?jpeg=low&size=three-quarters");
 });
 
 test("all fields travel as the protocol's settings take them", () => {
-  const choices = new Choices("?output=pixel&stride=2&opacity=0.3&depth=0.9&fps=10");
-  const wishes = { output: "pixel", stride: 2, min_opacity: 0.3, max_depth_percentile: 0.9, max_fps: 10 };
-  assert.deepEqual(choices.wishes(SMALL), wishes);
+  const choices = new Choices("?format=compact&output=pixel&stride=2&bits=12&opacity=0.3&depth=0.9&fps=10");
+  const wishes = {
+    format: "compact", output: "pixel", stride: 2, depth_bits: 12, min_opacity: 0.3, max_depth_percentile: 0.9,
+    max_fps: 10,
+  };
+  assert.deepEqual(choices.wishes(), wishes);
   assert.deepEqual(msgpack.decode(settings(wishes)), { type: "settings", ...wishes });
-  choices.set("fps", 60);
-  assert.equal(choices.wishes(SMALL).max_fps, 240);
+});
+
+test("strides are named for people", () => {
+  assert.deepEqual([1, 2, 3, 4].map(everyNthPixel), [
+    "every pixel", "every 2nd pixel", "every 3rd pixel", "every 4th pixel",
+  ]);
 });

@@ -31,6 +31,7 @@ class FakeSocket {
   }
 }
 
+const deaf = { state() {}, welcome() {}, answered() {} };
 let clock, timers, beats, sockets, seen, connection;
 const socket = () => sockets.at(-1);
 const serverSays = (name, changes = {}) => socket().receive({ ...golden("server", name).meaning, ...changes });
@@ -48,6 +49,8 @@ function connect(options = {}) {
       asked: () => (seen.asked += 1),
       welcome: () => {},
       status: (status) => seen.statuses.push(status),
+      adapted: (adapted) => seen.adapted.push(adapted),
+      answered: (answer) => seen.answers.push(answer),
       result: (result, bytes, jpeg) => seen.results.push([result.frame_id, bytes, jpeg]),
       error: (sentence, code) => seen.errors.push([sentence, code]),
     },
@@ -65,7 +68,7 @@ function connectAndWelcome(options) {
 
 beforeEach(() => {
   [clock, timers, beats, sockets] = [0, [], [], []];
-  seen = { states: [], asked: 0, statuses: [], results: [], errors: [] };
+  seen = { states: [], asked: 0, statuses: [], adapted: [], answers: [], results: [], errors: [] };
 });
 
 test("it says hello first, and what this viewer wishes after it", () => {
@@ -101,7 +104,7 @@ test("a frame is dropped while the socket still holds bytes of the one before", 
 
 test("a result is acknowledged before the page works on it", () => {
   let typesAtResult;
-  connectAndWelcome({ on: { state() {}, welcome() {}, result: () => (typesAtResult = socket().types()) } });
+  connectAndWelcome({ on: { ...deaf, result: () => (typesAtResult = socket().types()) } });
   serverSays("splats16", { frame_id: 9 });
   assert.deepEqual(typesAtResult, ["ack"]);
   assert.equal(socket().sent[0].frame_id, 9);
@@ -127,6 +130,35 @@ test("a result comes with the picture that was sent as its frame, as long as tha
   assert.deepEqual(pictures, [[0, jpegs[0]], [7, undefined], [1, undefined]]);
 });
 
+test("what the server chose is told", () => {
+  connectAndWelcome();
+  serverSays("adapted");
+  const told = seen.adapted.map(({ stride, reason }) => [stride, reason]);
+  assert.deepEqual(told, [[2, "the link carries about 2 Mbit/s"]]);
+});
+
+test("an answered frame is told with its times, and with the bytes of those that the server dropped for it", () => {
+  connectAndWelcome();
+  for (const bytes of [1000, 2000, 4000]) {
+    clock += 10;
+    connection.sendFrame(clock, new Uint8Array(bytes));
+  }
+  clock = 100;
+  const timings = { wait: 3, total: 8 };
+  serverSays("splats16", { frame_id: 1, received_at_ms: 7000, timings_ms: timings });
+  serverSays("splats16", { frame_id: 2, received_at_ms: 7010, timings_ms: timings });
+  assert.deepEqual(seen.answers, [
+    { sentAtMs: 20, answeredAtMs: 100, receivedAtMs: 7000, bytes: 3000, frames: 2, timingsMs: timings },
+    { sentAtMs: 30, answeredAtMs: 100, receivedAtMs: 7010, bytes: 4000, frames: 1, timingsMs: timings },
+  ]);
+});
+
+test("the results of another's camera say nothing of a way that this page's frames take", () => {
+  connectAndWelcome({ greeting: { formats: ["splats16"], watch: "newest" } });
+  serverSays("splats16", { frame_id: 0 });
+  assert.deepEqual([seen.answers.length, seen.results.length], [0, 1]);
+});
+
 test("it can say hello again with other formats: no new socket, and no frames before the next welcome", () => {
   connectAndWelcome({ wishes: () => ({ output: "pixel" }) });
   connection.greetAgain({ formats: ["pointcloud"], client: "test" });
@@ -150,7 +182,7 @@ test("another hello that is to be said without a connection is the next one", ()
 
 test("a frame leaves the window even where the page fails at its result", () => {
   const fail = () => { throw new Error("a bug"); };
-  connectAndWelcome({ on: { state() {}, welcome() {}, result: fail } });
+  connectAndWelcome({ on: { ...deaf, result: fail } });
   connection.sendFrame(clock, JPEG);
   assert.throws(() => serverSays("splats16", { frame_id: 0 }), /a bug/);
   assert.equal(connection.framesInFlight, 0);
@@ -234,15 +266,6 @@ test("a wish that changes goes out at once, one that changes without a connectio
   connection.ask();
   const asked = socket().sent.filter(({ type }) => type === "settings").map(({ stride }) => stride);
   assert.deepEqual(asked, [2, 3]);
-});
-
-test("what suits the model is wished anew when the model changes", () => {
-  connect({ wishes: (model) => ({ output: model?.supports_gaussians ? "network" : "pixel" }) });
-  socket().onopen();
-  serverSays("welcome");
-  serverSays("welcome_non_commercial");
-  const asked = socket().sent.filter(({ type }) => type === "settings").map(({ output }) => output);
-  assert.deepEqual(asked, ["pixel", "network"]);
 });
 
 test("where the server does not allow it, the page says so and stops", () => {

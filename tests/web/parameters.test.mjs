@@ -5,19 +5,21 @@ import { readParameters, socketAddress } from "../../web/parameters.js";
 
 test("without parameters the page shows its own camera in the best format", () => {
   assert.deepEqual(readParameters("", "localhost"), {
-    formats: ["splats16", "gaussian_ply", "pointcloud"],
+    formats: ["splats16", "compact", "gaussian_ply", "pointcloud"],
     watch: undefined,
     wantsSource: true,
     wantsCamera: true,
   });
 });
 
-test("a format can be asked for", () => {
-  assert.deepEqual(readParameters("?format=pointcloud", "far.example").formats, ["pointcloud"]);
+test("a format that is asked for goes before the others, which the server may need", () => {
+  const formatsOf = (search) => readParameters(search, "far.example").formats;
+  assert.deepEqual(formatsOf("?format=pointcloud"), ["pointcloud", "splats16", "compact", "gaussian_ply"]);
+  assert.deepEqual(formatsOf("?format=splats16"), ["splats16", "compact", "gaussian_ply", "pointcloud"]);
 });
 
-test("compact, which fits pixel splats only, is asked for with the others behind it", () => {
-  assert.deepEqual(readParameters("?format=compact", "localhost").formats, ["compact", "splats16", "gaussian_ply", "pointcloud"]);
+test("a format that this page does not read counts as not given", () => {
+  assert.deepEqual(readParameters("?format=splats32", "localhost"), readParameters("", "localhost"));
 });
 
 test("a page from another machine prefers compact: there the link is what splats wait for", () => {

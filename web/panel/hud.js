@@ -1,4 +1,5 @@
-// The numbers of the stream in words, and the server's stages as a bar.
+// The numbers of the stream and what was chosen for it in words, and the server's stages as a bar.
+import { everyNthPixel, OUTPUTS } from "../choices.js";
 
 const count = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const UNKNOWN = "–";
@@ -6,9 +7,10 @@ const inWords = (value, words) => (value === null ? UNKNOWN : words(value));
 
 /**
  * Rows [label, text]. numbers: of Meter.read; counts: of the connection; skipped: pictures of the source that were not
- * sent; last: {type, count} of the newest result.
+ * sent; last: {type, count} of the newest result; adapted: the server's newest word on it, or null; camera: {width,
+ * height, quality, reason, pinned} of the pictures that are sent.
  */
-export function hudRows({ numbers, counts, skipped, last }) {
+export function hudRows({ numbers, counts, skipped, last, adapted, camera }) {
   const { streamFps, displayFps, kilobytesPerFrame, megabitsPerS, latencyMs } = numbers;
   const rows = [
     ["Stream", inWords(streamFps, (fps) => `${fps.toFixed(1)} fps`)],
@@ -18,9 +20,32 @@ export function hudRows({ numbers, counts, skipped, last }) {
     ["Link", inWords(megabitsPerS, (mbit) => `${mbit.toFixed(mbit < 10 ? 1 : 0)} Mbit/s`)],
     ["Capture to screen", inWords(latencyMs, ({ p50, p95 }) => `${count.format(p50)} ms, p95 ${count.format(p95)} ms`)],
   ];
-  if (counts.sent > 0) rows.push(["Frames", frames(counts, skipped)]);
-  return [...rows, ["Format", last.type]];
+  if (counts.sent > 0) rows.push(["Frames", frames(counts, skipped)], ["Camera", cameraText(camera)]);
+  return [...rows, ["Format", adapted === null ? last.type : streamText(adapted)]];
 }
+
+/** "compact, every 2nd pixel (pinned), 12 bits — the link carries about 9 Mbit/s" */
+function streamText({ format, output, stride, depth_bits: bits, max_fps: fps, pinned, reason }) {
+  const isPinned = (name) => pinned.includes(name);
+  const parts = {
+    format,
+    output: output === "points" && !isPinned("output") ? null : OUTPUTS[output] ?? output,
+    stride: stride === 1 && !isPinned("stride") ? null : everyNthPixel(stride),
+    depth_bits: bits === undefined ? null : `${bits} bits`,
+    max_fps: fps === undefined ? null : `at most ${Number(fps.toFixed(1))} a second`,
+  };
+  const said = Object.entries(parts).filter(([, text]) => text !== null);
+  return because(said.map(([name, text]) => pinnedOr(text, isPinned(name))), reason);
+}
+
+/** "504×378, quality 65 % — the uplink queued 120 ms" */
+function cameraText({ width, height, quality, reason, pinned }) {
+  const size = pinnedOr(`${width}×${height}`, pinned.includes("size"));
+  return because([size, pinnedOr(`quality ${Math.round(100 * quality)} %`, pinned.includes("quality"))], reason);
+}
+
+const pinnedOr = (text, isPinned) => (isPinned ? `${text} (pinned)` : text);
+const because = (parts, reason) => parts.join(", ") + (reason === "" ? "" : ` — ${reason}`);
 
 /** Unanswered: the server dropped them for newer ones, or they are on their way. */
 function frames({ sent, received }, skipped) {

@@ -1,8 +1,7 @@
-// Pictures of a playing video → JPEGs at the size the model wants. Knows no server and no source; video and canvas are
-// handed in.
+// Pictures of a playing video → JPEGs of the size and quality that are wanted. Knows no server and no source; video and
+// canvas are handed in.
 import { fitToLongSide } from "./size.js";
 
-const JPEG_QUALITY = 0.8;
 const SMOOTHING = "medium";
 const OLDEST_CAPTURE_MS = 10_000; // a captureTime beyond it was told on another clock
 
@@ -32,8 +31,9 @@ function sourceOf(video) {
 /**
  * Turns the pictures of a playing video into JPEGs, one at a time, and only while somebody wants them.
  *
- * longSide() → pixels; isMirrored() → whether left and right change places; wantsFrame() → whether a JPEG would be sent
- * now; onFrame(capturedAt, jpeg): ms on the clock of performance.now(), Uint8Array.
+ * longSide() → pixels; quality() → 0 to 1, as toBlob takes it; isMirrored() → whether left and right change places;
+ * wantsFrame() → whether a JPEG would be sent now; onFrame(capturedAt, jpeg): ms on the clock of performance.now(),
+ * Uint8Array.
  */
 export class FrameGrabber {
   framesSeen = 0; // pictures that the sources brought, sent or not
@@ -52,6 +52,11 @@ export class FrameGrabber {
     this.#options = options;
   }
 
+  /** {width, height} of the newest JPEG. */
+  get size() {
+    return { width: this.#canvas.width, height: this.#canvas.height };
+  }
+
   start() {
     onNextPicture(this.#video, (now, metadata) => {
       this.start();
@@ -67,7 +72,7 @@ export class FrameGrabber {
     try {
       const source = sourceOf(this.#video);
       this.#draw();
-      const blob = await new Promise((done) => this.#canvas.toBlob(done, "image/jpeg", JPEG_QUALITY));
+      const blob = await new Promise((done) => this.#canvas.toBlob(done, "image/jpeg", this.#options.quality()));
       const jpeg = blob === null ? null : new Uint8Array(await blob.arrayBuffer());
       if (jpeg !== null && source === sourceOf(this.#video)) this.#options.onFrame(capturedAt, jpeg);
     } finally {
