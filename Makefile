@@ -6,7 +6,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # `make run ARGS="--model small --port 9000"`
 ARGS   ?=
 
-.PHONY: run phone setup test lint browser bench bench-pictures network pictures page-soak pins bless docs clean
+.PHONY: run phone setup test lint browser bench bench-pictures codecs network pictures page-soak pins bless docs clean
 
 run: setup
 	$(BIN)/splatcam serve $(ARGS)
@@ -64,6 +64,9 @@ bless: setup    ## write the golden files again, after a change that means to ch
 
 bench: setup    ## write docs/benchmarks.md: make bench CLIP=a-video-of-a-webcam.mp4
 	$(BIN)/python -m splatcam.bench.table $(CLIP)
+
+codecs: setup tests/node_modules/.stamp    ## write docs/codecs.md: make codecs CLIPS="a-video.mp4 another.mkv"
+	$(BIN)/python -m splatcam.bench.codecs $(CLIPS)
 
 network: setup  ## write docs/network.md, in about 20 minutes: make network CLIPS="a-video.mp4 another.mkv"
 	$(BIN)/python -m splatcam.bench.network $(CLIPS)

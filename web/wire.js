@@ -3,8 +3,8 @@
 import { decode as unpack, encode as pack } from "@msgpack/msgpack";
 
 const PROTOCOL_VERSION = 1;
-/** What this page asks for, best first. It reads `compact` as well. */
-export const FORMATS = ["splats16", "gaussian_ply", "pointcloud"];
+/** What a hello asks for that says nothing else, best first. */
+const FORMATS = ["splats16", "gaussian_ply", "pointcloud"];
 export const BYTES_PER_SPLAT = 16;
 
 /** A message from the server that is not what the protocol says; `frameId` where it is a result that names one. */
