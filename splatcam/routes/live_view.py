@@ -1,4 +1,7 @@
-"""The live camera as pictures: the viewer's page under /view, `/info` and `/render`, and a websocket that pushes."""
+"""The live camera as pictures: `/view` leads to the viewer's page, `/info` and `/render`, and a websocket that pushes.
+
+The page lives under /viewer/: below /view/ are modules of the main page.
+"""
 
 from __future__ import annotations
 
@@ -15,26 +18,30 @@ CLOSE_FULL = 1013
 
 def add_live_view(app: FastAPI, pictures: LivePictures, max_sessions: int) -> None:
     app.include_router(picture_router(pictures))
-    app.include_router(viewer_router(pictures), prefix="/view")
-    app.include_router(_page_without_slash())
+    app.include_router(viewer_router(pictures), prefix="/viewer")
+    app.include_router(_ways_to_the_page())
     _add_websocket(app, pictures, max_sessions)
 
 
-def _page_without_slash() -> APIRouter:
-    """The page's addresses are relative to the slash."""
+def _ways_to_the_page() -> APIRouter:
+    """The page's addresses are relative to its slash, these to their own."""
     router = APIRouter()
 
-    async def view() -> Response:
-        return RedirectResponse("./view/")
+    async def beside() -> Response:
+        return RedirectResponse("./viewer/")
 
-    router.add_api_route("/view", view, methods=METHODS, include_in_schema=False)
+    async def below() -> Response:
+        return RedirectResponse("../viewer/")
+
+    for path, route in {"/view": beside, "/viewer": beside, "/view/": below}.items():
+        router.add_api_route(path, route, methods=METHODS, include_in_schema=False)
     return router
 
 
 def _add_websocket(app: FastAPI, pictures: LivePictures, max_sessions: int) -> None:
     open_sessions: set[PictureSession] = set()
 
-    @app.websocket("/view/ws")
+    @app.websocket("/viewer/ws")
     async def live(websocket: WebSocket) -> None:
         await websocket.accept()
         if len(open_sessions) >= max_sessions:
