@@ -30,6 +30,7 @@ FIRST_SCENE_WITHIN_S = 5.0
 LOOK_AGAIN_S = 0.5  # for a camera
 MAX_UNSEEN = 2
 MAX_WAITING_WORDS = 16
+LONGEST_ID = 32
 NO_CAMERA = "No camera is streaming."
 NO_FRAME = "The camera has sent no frame yet."
 
@@ -113,14 +114,16 @@ class PictureTransport(Protocol):
 
 
 class PictureSession:
-    """One client. It sends {"type": "look", …the query of /render…} and, for each picture, {"type": "seen"}; it gets
-    {"type": "info", …}, {"type": "error", "message": …} and JPEGs."""
+    """One client. It sends {"type": "look", "id": …, …the query of /render…} and, for each picture, {"type": "seen"};
+    it gets {"type": "info", …}, {"type": "error", "message": …} and JPEGs. Before each one goes {"type": "drawn",
+    "id": of the look, "ms": that drawing took}: from there on the client sees how long the way is."""
 
     def __init__(self, transport: PictureTransport, pictures: LivePictures, client: str) -> None:
         self._transport = transport
         self._pictures = pictures
         self._client = client
         self._wish: OrbitQuery | None = None
+        self._wish_id = ""
         self._is_new = False  # the wish, or the frame
         self._unseen = 0
         self._words: deque[dict[str, Any]] = deque(maxlen=MAX_WAITING_WORDS)
@@ -152,6 +155,7 @@ class PictureSession:
             self._unseen = max(0, self._unseen - 1)
         elif kind == "look":
             self._wish, self._is_new = parse_query(query, self._pictures.modes), True
+            self._wish_id = query.get("id", "")[:LONGEST_ID]
         else:
             raise BadQuery(f"type={str(kind)[:40]!r} is neither look nor seen")
 
@@ -189,6 +193,7 @@ class PictureSession:
                 await self._show(self._wish)
 
     async def _show(self, wish: OrbitQuery) -> None:
+        wish_id, begun_s = self._wish_id, time.monotonic()
         try:
             jpeg = await self._pictures.draw(wish.camera, wish.quality, wish.mode, self._client)
         except NothingToShow:
@@ -197,6 +202,8 @@ class PictureSession:
             self._say({"type": "error", "message": str(error)})
             return
         self._unseen += 1
+        drawn_ms = round(1000 * (time.monotonic() - begun_s), 1)
+        await self._transport.send(json.dumps({"type": "drawn", "id": wish_id, "ms": drawn_ms}))
         await self._transport.send(jpeg)
         self._wake.set()  # for what came meanwhile
 

@@ -168,20 +168,22 @@ async def test_without_a_token_in_force_everything_passes_as_it_is() -> None:
 # ---------------------------------------------------------------- websockets
 
 
-async def test_a_websocket_needs_the_token_by_cookie_header_or_address() -> None:
-    assert await socket(ACCESS) == REFUSED
-    assert await socket(ACCESS, cookie=COOKIE) == ACCEPTED
-    assert await socket(ACCESS, authorization=f"Bearer {TOKEN}") == ACCEPTED
-    assert await socket(ACCESS, f"/ws?token={TOKEN}") == ACCEPTED
-    assert await socket(ACCESS, "/ws?token=wrong", cookie=COOKIE) == REFUSED
+@pytest.mark.parametrize("path", ["/ws", "/viewer/ws"])
+async def test_a_websocket_needs_the_token_by_cookie_header_or_address(path: str) -> None:
+    assert await socket(ACCESS, path) == REFUSED
+    assert await socket(ACCESS, path, cookie=COOKIE) == ACCEPTED
+    assert await socket(ACCESS, path, authorization=f"Bearer {TOKEN}") == ACCEPTED
+    assert await socket(ACCESS, f"{path}?token={TOKEN}") == ACCEPTED
+    assert await socket(ACCESS, f"{path}?token=wrong", cookie=COOKIE) == REFUSED
 
 
 @pytest.mark.parametrize(
     "origin", ["https://elsewhere.example", "null", "", "http://localhost:8001", "http://[", "localhost:8000"]
 )
 async def test_the_page_of_another_site_may_not_open_one_even_with_the_cookie(origin: str) -> None:
-    assert await socket(ACCESS, origin=origin, cookie=COOKIE) == REFUSED
-    assert await socket(OPEN, origin=origin) == REFUSED
+    for path in ("/ws", "/viewer/ws"):
+        assert await socket(ACCESS, path, origin=origin, cookie=COOKIE) == REFUSED
+        assert await socket(OPEN, path, origin=origin) == REFUSED
 
 
 async def test_a_plain_page_of_the_same_name_may_not_open_the_socket_of_an_https_one() -> None:

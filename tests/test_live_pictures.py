@@ -116,6 +116,21 @@ async def test_a_new_place_brings_a_picture_also_while_the_camera_rests() -> Non
         assert (await looker.hears("picture")).endswith(b"64x48")
 
 
+async def test_before_each_picture_goes_the_wish_that_it_answers_and_how_long_it_took() -> None:
+    hub = hub_of(PaperEngine())
+    async with connected(hub) as camera, looking(hub) as looker:
+        await camera.hello()
+        await camera.frame(0)
+        looker.says(type="look", id=7)
+        await looker.notices_a_camera()
+        await camera.frame(1)
+        drawn = await looker.hears("drawn")
+        assert drawn["id"] == "7" and drawn["ms"] >= 0
+        assert isinstance(looker.outgoing.get_nowait(), bytes)
+        looker.says(type="look", id="x" * 999)
+        assert (await looker.hears("drawn"))["id"] == "x" * 32
+
+
 @pytest.mark.parametrize(
     "bad", ["no JSON", "[1]", '{"w": 3}', '{"type": "jump"}', '{"type": "look", "w": "wide"}', "[" * 9000]
 )

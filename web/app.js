@@ -357,6 +357,7 @@ function handle(app) {
 if (hasWebGL2()) window.splatcam = handle(new App(readParameters(location.search, location.hostname)));
 else {
   new Notices(element("message")).say("graphics", GRAPHICS.noWebGL2);
+  element("without-graphics").hidden = false;
   element("chip").dataset.kind = "bad";
   element("status").textContent = "No 3D";
   element("toolbar").hidden = true; // there is no page behind it

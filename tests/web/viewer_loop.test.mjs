@@ -13,6 +13,7 @@ class World {
   shown = 0;
   sentences = [];
   recovered = 0;
+  pushed = 0;
   #timers = new Map();
   #nextId = 1;
 
@@ -28,7 +29,8 @@ class World {
       urlOf: (divisor) => `./render?divisor=${divisor}`,
       show: async () => { this.shown += 1; },
       on: {
-        info: () => {}, shown: () => {}, failed: (sentence) => this.sentences.push(sentence),
+        info: () => {}, pushed: () => { this.pushed += 1; }, shown: () => {},
+        failed: (sentence) => this.sentences.push(sentence),
         recovered: () => { this.recovered += 1; },
       },
     });
@@ -273,4 +275,10 @@ test("a server that is not there yet is asked until it is", async () => {
   world.infoFails = false;
   await world.wait(500);
   assert.deepEqual(world.divisors(), ["null"]);
+});
+
+test("where the server pushes pictures the loop asks for none", async () => {
+  const world = await started({ live: true, socket: "./ws" });
+  await world.wait(60_000);
+  assert.deepEqual([world.pushed, world.polls, world.requests.length, world.timers], [1, 1, 0, 0]);
 });

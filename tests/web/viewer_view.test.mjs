@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { listenForGestures } from "../../web/viewer/gestures.js";
-import { hudRows } from "../../web/viewer/hud.js";
+import { emptySentence, hudRows } from "../../web/viewer/hud.js";
 import { helpRows, KEYS, pressed } from "../../web/viewer/keys.js";
 import { View } from "../../web/viewer/view.js";
 
@@ -28,6 +28,17 @@ test("the view begins where the server says, and stays where one went when it sa
   assert.equal(view.place.theta, theta);
   view.commands.reset();
   assert.equal(view.place.theta, 3);
+});
+
+test("before there is a scene the server only guesses where the view begins, and then it is taken there once", () => {
+  const { view, query } = makeView({ ...INFO, radius: 4, revision: "none" });
+  view.commands.coarser();
+  view.learn({ ...INFO, radius: 2, revision: "s.1" });
+  assert.deepEqual([view.place.radius, query().get("w")], [2, "300"]);
+  view.learn({ ...INFO, radius: 9, revision: "s.2" });
+  view.learn({ ...INFO, radius: 4, revision: "none" });
+  view.learn({ ...INFO, radius: 9, revision: "t.1" });
+  assert.equal(view.place.radius, 2);
 });
 
 test("every gesture and every arrow is a touch, every mode and every scale a change", () => {
@@ -152,4 +163,18 @@ test("the numbers of a training are in words, and those that are not known are l
     ["Loss", "0.0346"], ["Learning rate", "1.6e-4"], ["Status", "training"], ["Shown", "rgb"],
   ]);
   assert.deepEqual(hudRows({ loss: null }, null, "rgb"), [["Shown", "rgb"]]);
+});
+
+test("a live camera's numbers tell the model and how many cameras there are, and no speed while it rests", () => {
+  const service = { state: "ready", model: { title: "Small" }, cameras: 2 };
+  const resting = { width: 320, height: 240, ms: null };
+  assert.deepEqual(hudRows({ service, status: "live" }, resting, "rgb"), [
+    ["Size", "320 × 240"], ["Model", "Small"], ["Cameras", "2"], ["Status", "live"], ["Shown", "rgb"],
+  ]);
+  assert.deepEqual(hudRows({ service: { state: "loading", model: null } }, null, "rgb")[0], ["Model", "loading"]);
+});
+
+test("where nothing is to be shown the server's words say why", () => {
+  assert.equal(emptySentence({ revision: "none", status: "No camera is streaming." }), "No camera is streaming.");
+  assert.deepEqual([{ revision: "none" }, { revision: "s.1", status: "live" }].map(emptySentence), ["", ""]);
 });

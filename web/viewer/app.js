@@ -1,25 +1,30 @@
 // Wires the viewer's page: the server's pictures to the canvas, gestures, keys and buttons to the view.
 import { listenForGestures } from "./gestures.js";
-import { hudRows, writeRows } from "./hud.js";
+import { emptySentence, hudRows, writeRows } from "./hud.js";
 import { helpRows, pressed } from "./keys.js";
 import { PictureLoop } from "./picture_loop.js";
+import { PictureStream } from "./picture_stream.js";
 import { View } from "./view.js";
 
 const element = (id) => document.getElementById(id);
-const [canvas, message, help] = ["view", "message", "help"].map(element);
+const [canvas, message, empty, help] = ["view", "message", "empty", "help"].map(element);
 // randomUUID is not there on a page without https
 const client = [...crypto.getRandomValues(new Uint32Array(2))].map((word) => word.toString(36)).join("");
 const counts = { shown: 0, failed: 0 };
 
 const view = new View(client, () => ({ width: innerWidth, height: innerHeight, pixelRatio: devicePixelRatio }));
-const loop = new PictureLoop({
-  fetch: (url, options) => fetch(url, options),
+const surroundings = {
   now: () => performance.now(),
   schedule: (callback, ms) => setTimeout(callback, ms),
   cancel: (id) => clearTimeout(id),
   urlOf: (divisor) => view.urlOf(divisor),
   show,
-  on: { info: learn, shown: writeNumbers, failed, recovered: () => (message.hidden = true) },
+};
+const on = { info: learn, shown: writeNumbers, failed, recovered: () => (message.hidden = true) };
+let loop = new PictureLoop({
+  ...surroundings,
+  fetch: (url, options) => fetch(url, options),
+  on: { ...on, pushed: (info) => follow(info.socket) },
 });
 view.attach(loop);
 
@@ -45,11 +50,21 @@ for (const [keys, does] of helpRows()) {
   row.append(Object.assign(document.createElement("th"), { textContent: keys, scope: "row" }));
   row.insertCell().textContent = does;
 }
-window.splatcamViewer = { view, loop, counts };
+window.splatcamViewer = { view, counts, get loop() { return loop; } };
 loop.start();
 
-async function show(response) {
-  const bitmap = await createImageBitmap(await response.blob());
+/** The server has pictures to push: from now on nothing is asked for. */
+function follow(address) {
+  const url = new URL(`${address}?client=${client}`, location.href);
+  url.protocol = url.protocol.replace("http", "ws");
+  const createSocket = () => new WebSocket(url);
+  loop = new PictureStream({ ...surroundings, createSocket, random: Math.random, on });
+  view.attach(loop);
+  loop.start();
+}
+
+async function show(blob) {
+  const bitmap = await createImageBitmap(blob);
   [canvas.width, canvas.height] = [bitmap.width, bitmap.height];
   canvas.getContext("2d").drawImage(bitmap, 0, 0);
   bitmap.close();
@@ -60,11 +75,13 @@ function learn(info) {
   view.learn(info);
   if (element("modes").children.length !== view.modes.length) layOutModes();
   markMode();
+  empty.textContent = emptySentence(info);
+  empty.hidden = empty.textContent === "";
   writeNumbers();
 }
 
 function writeNumbers() {
-  const picture = loop.lastMs === null ? null : { width: canvas.width, height: canvas.height, ms: loop.lastMs };
+  const picture = counts.shown === 0 ? null : { width: canvas.width, height: canvas.height, ms: loop.lastMs };
   writeRows(element("numbers"), hudRows(view.info, picture, view.mode));
 }
 

@@ -24,8 +24,9 @@ export class PictureLoop {
 
   /**
    * fetch(url, {signal}) as in browsers; now() → milliseconds; schedule(callback, ms) → id, cancel(id);
-   * urlOf(divisor or null): of the picture that is wanted now; show(response) → promise: it is on the screen;
-   * on: {info(info), shown(), failed(sentence), recovered()}.
+   * urlOf(divisor or null): of the picture that is wanted now; show(blob) → promise: it is on the screen;
+   * on: {info(info), pushed(info): the server sends pictures by itself, so this loop ends; shown(), failed(sentence),
+   *      recovered()}.
    */
   constructor(options) {
     this.#options = options;
@@ -36,6 +37,10 @@ export class PictureLoop {
     const info = await this.#askInfo();
     if (info === null) {
       this.#options.schedule(() => this.start(), RETRY_MS);
+      return;
+    }
+    if (info.socket !== undefined) {
+      this.#options.on.pushed(info);
       return;
     }
     this.change();
@@ -82,7 +87,7 @@ export class PictureLoop {
     try {
       const response = await fetch(url, { signal: request.controller.signal });
       if (response.ok) {
-        await show(response);
+        await show(await response.blob());
         this.#shown(url, divisor, now() - begunAt);
       } else if (response.status === SUPERSEDED) {
         retriesInMs = RETRY_MS;

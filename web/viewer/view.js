@@ -6,6 +6,10 @@ import { maxScaleOf, plan, queryOf, steppedScale } from "./planner.js";
 const RGB = "rgb";
 const ARROW_PX = 20;
 const KEY_ZOOM = 0.9;
+const NONE = "none"; // the revision of no scene
+
+/** Whether the server has nothing to show yet, or no more. */
+export const isEmpty = (info) => info.revision === NONE;
 
 export class View {
   mode = RGB;
@@ -15,7 +19,7 @@ export class View {
   #client;
   #screenOf;
   #loop = null;
-  #maxScale = 1;
+  #maxScale = null;
   #isAtHome = false; // the server has said where that is
 
   /** client: this page's name; screenOf() → {width, height, pixelRatio}. */
@@ -24,24 +28,27 @@ export class View {
     this.#screenOf = screenOf;
   }
 
-  /** loop: {touch(), change(), hold(isHeld)}, the PictureLoop that this view feeds. */
+  /** loop: {touch(), change(), hold(isHeld)}, the PictureLoop or PictureStream that this view feeds. */
   attach(loop) {
     this.#loop = loop;
   }
 
   /** Of the address of a picture. divisor: null where the view rests. */
   urlOf(divisor) {
-    const size = plan(this.#screenOf(), this.#maxScale, divisor, this.info.max_pixels);
+    const size = plan(this.#screenOf(), this.#maxScale ?? 1, divisor, this.info.max_pixels);
     return `./render?${queryOf(this.place, this.info.fov, size, this.mode, this.#client)}`;
   }
 
-  /** The first facts say where the view begins; later ones leave it where it is. */
+  /**
+   * The first facts about a scene say where the view begins; later ones leave it where it is. Before there is one the
+   * server can only guess.
+   */
   learn(info) {
     this.info = info;
+    this.#maxScale ??= maxScaleOf(info);
     if (this.#isAtHome) return;
-    this.#isAtHome = true;
+    this.#isAtHome = !isEmpty(info);
     this.place = homeOf(info);
-    this.#maxScale = maxScaleOf(info);
   }
 
   get modes() {
@@ -68,8 +75,8 @@ export class View {
       farther: () => this.#go(scaled(this.place, 1 / KEY_ZOOM)),
       depth: () => this.showMode(this.mode === "depth" ? RGB : "depth"),
       mesh: () => this.showMode(this.mode === "mesh" ? RGB : "mesh"),
-      coarser: () => this.#setScale(steppedScale(this.#maxScale, -1)),
-      finer: () => this.#setScale(steppedScale(this.#maxScale, 1)),
+      coarser: () => this.#setScale(steppedScale(this.#maxScale ?? 1, -1)),
+      finer: () => this.#setScale(steppedScale(this.#maxScale ?? 1, 1)),
     };
   }
 
