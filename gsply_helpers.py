@@ -240,7 +240,8 @@ def element_rows(data: bytes) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
         row = _row_type(element)
         size = element.count * row.itemsize
         if at + size > len(data):
-            raise InvalidPly(f"{element.count} rows of {element.name} need {size} bytes, {len(data) - at} are left")
+            wanted = f"{element.count} rows of {element.name} need {size} bytes"
+            raise InvalidPly(f"is truncated: {wanted}, {len(data) - at} are left")
         yield element.name, np.frombuffer(data, row, element.count, at) if size else np.empty(0, row)
         at += size
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from collections.abc import Iterator
@@ -28,6 +29,19 @@ def published(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # it has moved, or was never there: what went wrong before is what counts
             beside.unlink()
+
+
+class _Withdrawn(Exception):
+    """It could have been published."""
+
+
+def require_place(path: Path) -> None:
+    """To be asked before long work. Raises the OSError with which `published` would fail after it."""
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    with suppress(_Withdrawn), published(path) as beside:
+        beside.touch()
+        raise _Withdrawn
 
 
 def _to_disk(path: Path) -> None:

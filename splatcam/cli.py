@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -62,7 +63,17 @@ COMMANDS: dict[str, Callable[[], Command]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit status. Before a command has its own handlers there are seconds of imports, which Ctrl-C ends too."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        status = _run(given)
+    except KeyboardInterrupt:
+        print(f"\nsplatcam {given[0]}: interrupted", file=sys.stderr)
+        return 130
+    return max(status, _print_what_waits())
+
+
+def _run(given: list[str]) -> int:
     if not given or given[0] in ("-h", "--help"):
         print(USAGE, end="")
         return 0
@@ -73,6 +84,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"splatcam: there is no command {given[0]!r}\n\n{USAGE}", end="", file=sys.stderr)
         return 2
     return COMMANDS[given[0]]()(given[1:])
+
+
+def _print_what_waits() -> int:
+    """The interpreter would do it at its end, and tell of a failure in two lines that name no reason to a person."""
+    try:
+        if sys.stdout is not None:  # as it is for whoever is started without one
+            sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter tells it once more
+        print(f"splatcam: nothing can be printed: {error.strerror}", file=sys.stderr)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":

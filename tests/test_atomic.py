@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from splatcam.atomic import published
+from splatcam.atomic import published, require_place
 
 
 def test_what_was_written_beside_takes_the_place_of_the_old_file(tmp_path: Path):
@@ -77,3 +77,21 @@ def test_a_disk_that_says_only_at_the_end_that_it_is_full_publishes_nothing(
         beside.write_bytes(b"x")
     assert told.value.filename == str(tmp_path / "scene.ply")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_place_where_a_file_can_be_is_left_as_it_was(tmp_path: Path):
+    path = tmp_path / "scene.ply"
+    require_place(path)
+    assert list(tmp_path.iterdir()) == []
+    path.write_bytes(b"old")
+    require_place(path)
+    assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", ["none/scene.ply", "file/scene.ply", "folder"])
+def test_a_place_where_no_file_can_be_is_told_by_its_name(tmp_path: Path, name: str):
+    (tmp_path / "file").write_bytes(b"")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError) as raised:
+        require_place(tmp_path / name)
+    assert raised.value.filename == str(tmp_path / name)

@@ -9,7 +9,15 @@ import pytest
 import simplejpeg
 
 from splatcam.bench.clip import ClipUnreadable, load_clip
+from tests.oracles.films import write_sound
 from tests.pictures import jpeg, picture
+
+NO_CLIPS = (
+    ("missing.mkv", "no clip"),
+    ("empty", "no pictures"),
+    ("text.mkv", "text.mkv is no video that can be read: Invalid data found when processing input$"),
+    ("sound.mp4", "sound.mp4 holds no pictures$"),
+)
 
 
 def write_video(path: Path, frames: int, fps: int = 15) -> None:
@@ -61,6 +69,7 @@ def test_the_digest_names_the_content(tmp_path: Path) -> None:
 def test_what_is_no_clip_is_refused_in_words(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.mkv").write_text("no video")
-    for name, words in (("missing.mkv", "no clip"), ("empty", "no pictures"), ("text.mkv", "no video")):
+    write_sound(tmp_path / "sound.mp4")
+    for name, words in NO_CLIPS:
         with pytest.raises(ClipUnreadable, match=words):
             load_clip(tmp_path / name)

@@ -84,6 +84,14 @@ def test_the_command_prints_the_table_and_writes_the_numbers(tmp_path: Path, cap
     assert json.loads(numbers.read_text())[0]["frames"] == 2
 
 
+def test_a_report_that_cannot_be_written_is_told_before_anything_is_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    nowhere = tmp_path / "none" / "numbers.json"
+    assert command.main([str(tmp_path / "none.mp4"), "--model", "builtin", "--json", str(nowhere)]) == 1
+    assert capsys.readouterr().err == f"splatcam fidelity: {nowhere}: No such file or directory\n"
+
+
 def test_a_clip_that_is_not_there_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     assert command.main([str(tmp_path / "none.mp4"), "--model", "builtin"]) == 1
     assert capsys.readouterr().err.count("\n") == 1

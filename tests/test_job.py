@@ -15,8 +15,10 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+import torch
 
 from splatcam.commands import job
+from splatcam.estimators import da3_views
 from splatcam.files import load_scene
 from splatcam.job.steps import DATA_TYPES
 from splatcam.transform import preset, rotate
@@ -134,11 +136,36 @@ def test_results_among_the_frames_are_refused(folder: Path, capsys: pytest.Captu
     assert "a folder of their own" in capsys.readouterr().err
 
 
+def test_results_in_the_folder_that_holds_the_frames_are_refused_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "1.jpg").write_bytes(jpeg(112, 84))
+    assert job.main([str(tmp_path), *SMALL, "--results", str(tmp_path / "images")]) == 1
+    assert "a folder of their own" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "images").iterdir()] == ["1.jpg"]
+
+
+def test_publishing_among_the_frames_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = set(folder.iterdir())
+    assert job.main([str(folder), *SMALL, "--publish", str(folder)]) == 1
+    assert "a folder of their own" in capsys.readouterr().err
+    assert set(folder.iterdir()) == before
+
+
+def test_a_place_that_cannot_be_is_told_before_anything_is_made(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert job.main([str(folder), *SMALL, "--publish", "http://[here"]) == 1
+    assert "no address to put files at" in capsys.readouterr().err
+    assert not (folder / "output").exists()
+
+
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [
         (("--model", "nothing"), "splat: there is no model named 'nothing'"),
-        (("--output", "network"), "splat: .*no Gaussians of its own"),
+        (("--splats", "network"), "splat: .*no Gaussians of its own"),
         (("--process-res", "1"), "--process-res"),
     ],
 )
@@ -182,7 +209,7 @@ def test_results_go_where_they_are_asked_for_and_are_published(folder: Path, tmp
     with serve(bucket) as address:
         places = ("--publish", f"{address}/7", "--publish", str(copy))
         assert job.main([str(folder), *SMALL, "--results", str(results), *places]) == 0
-    assert {path.removeprefix("/7/") for path, _, _ in bucket.received} == MADE
+    assert {path.removeprefix("/7/") for path, *_ in bucket.received} == MADE
     assert {path.name for path in copy.iterdir()} == {path.name for path in results.iterdir()} == MADE
     assert not (folder / "output").exists()
 
@@ -210,7 +237,7 @@ def test_a_network_with_gaussians_sees_several_frames_together(tiny_folder: Path
 
 @pytest.mark.da3
 def test_the_same_network_asked_for_pixels_sees_the_sharpest_frame(tiny_folder: Path, folder: Path) -> None:
-    flags = ("--model", str(tiny_folder), "--output", "pixel", "--accept-nc-license")
+    flags = ("--model", str(tiny_folder), "--splats", "pixel", "--accept-nc-license")
     assert job.main([str(folder), *SMALL, *flags]) == 0
     assert manifest_of(folder)["steps"][0]["facts"]["views"] == 1
 
@@ -225,7 +252,12 @@ def test_frames_of_different_shapes_are_no_views_of_one_scene(
     assert "different shapes" in capsys.readouterr().err
 
 
-def test_ctrl_c_in_the_middle_of_a_film_of_another_process_leaves_no_film(folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("sent", "status", "sentence"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+)
+def test_ctrl_c_or_sigterm_in_the_middle_of_a_film_of_another_process_leaves_no_film(
+    folder: Path, sent: signal.Signals, status: int, sentence: str
+) -> None:
     """And lines come when they are written, not when the job is over: the film has ten minutes."""
     code = f"import sys; from splatcam.commands import job; sys.exit(job.main({[str(folder), *SMALL]!r}))"
     code = code.replace("'0.2'", "'600'")
@@ -235,10 +267,10 @@ def test_ctrl_c_in_the_middle_of_a_film_of_another_process_leaves_no_film(folder
         assert process.stdout is not None
         for line in process.stdout:
             if json.loads(line)["event"] == "step_progress" and json.loads(line)["step"] == "preview":
-                process.send_signal(signal.SIGINT)
+                process.send_signal(sent)
                 break
         _, error = process.communicate()
-    assert (process.returncode, error.strip()) == (130, "splatcam job: interrupted")
+    assert (process.returncode, error.strip()) == (status, f"splatcam job: {sentence}")
     assert {path.name for path in (folder / "output").iterdir()} == {
         "splat.ply", "splat_rot.ply", "splat_rot.splat", "manifest.json",
     }  # fmt: skip
@@ -257,3 +289,26 @@ def test_only_pictures_that_colmap_has_placed_are_views(
     colmap_model(folder / "sparse" / "0", ["2.jpg", "0.jpg"])  # the model belongs to what goes in
     assert job.main([str(folder), *flags]) == 0
     assert steps_of(events(capsys), "step_done")[0] == "splat"
+
+
+@pytest.mark.da3
+def test_the_network_hears_of_the_cameras_as_colmap_has_them_on_its_own_grid(
+    tiny_folder: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    colmap_model(folder / "sparse" / "0", ["0.jpg", "2.jpg"])
+    given = []
+
+    def listen(estimator: Any, images: torch.Tensor, known: da3_views.KnownCameras) -> Any:
+        given.append((images.shape[1:3], known))
+        return estimate_scene(estimator, images, known)
+
+    estimate_scene = da3_views.estimate_scene
+    monkeypatch.setattr(da3_views, "estimate_scene", listen)
+    flags = ("--model", str(tiny_folder), "--accept-nc-license")
+    assert job.main([str(folder), *SMALL, *flags]) == 0
+    ((height, width), known) = given[0]
+    first, second = known.camera_from_world
+    assert torch.equal(first, torch.eye(4, dtype=torch.float64))
+    assert second[:3, 3].tolist() == [-1, 0, 0] and float(second[0, 2]) == pytest.approx(np.sin(0.2))
+    expected = [[500 * width / 640, 0, width / 2], [0, 510 * height / 480, height / 2], [0, 0, 1]]
+    assert np.allclose(known.intrinsics, expected)

@@ -6,6 +6,8 @@ import contextlib
 import json
 import struct
 import threading
+import zlib
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -33,6 +35,7 @@ from splatcam.job.publish import publish
 from splatcam.job.runner import JobFailed, Output, Step, run
 from splatcam.job.stores import FolderStore, HttpStore, PublishingFailed, store_at
 from tests.loopback_hub import refusing
+from tests.oracles.films import write_sound
 from tests.pictures import jpeg, picture
 
 
@@ -83,11 +86,11 @@ def test_the_sharpest_of_each_part_is_taken(scores: list[float], count: int, cho
 
 
 def test_pictures_are_taken_in_the_order_of_their_numbers(tmp_path: Path) -> None:
-    for name in ("frame10.jpg", "frame9.png", "frame100.JPG", ".hidden.jpg", "notes.txt"):
+    for name in ("frame10.jpg", "frame9.png", "frame100.JPG", "frame100².jpg", ".hidden.jpg", "notes.txt"):
         Picture.fromarray(picture()).save(tmp_path / name, format="PNG" if name.endswith("png") else "JPEG")
     footage = find_footage(tmp_path)
-    assert [path.name for path in footage.files] == ["frame9.png", "frame10.jpg", "frame100.JPG"]
-    assert [rgb.shape for rgb in footage.pictures()] == [(72, 96, 3)] * 3
+    assert [path.name for path in footage.files] == ["frame9.png", "frame10.jpg", "frame100.JPG", "frame100².jpg"]
+    assert [rgb.shape for rgb in footage.pictures()] == [(72, 96, 3)] * 4
 
 
 def test_pictures_are_found_in_the_folder_images(tmp_path: Path) -> None:
@@ -138,7 +141,7 @@ def test_a_video_of_a_phone_held_upright_is_turned(tmp_path: Path) -> None:
     [
         ({}, "holds no video"),
         ({"a.mp4": b"", "b.mov": b""}, r"2 videos \(a.mp4, b.mov\)"),
-        ({"a.mp4": b"no video"}, "a.mp4 is no video"),
+        ({"a.mp4": b"no video"}, "a.mp4 is no video that can be read: Invalid data found when processing input$"),
         ({"a.jpg": b"no picture"}, "a.jpg is no JPEG or PNG"),
         ({"a.jpg": b"\xff\xd8\xff"}, "a.jpg cannot be read"),
     ],
@@ -147,6 +150,12 @@ def test_footage_that_cannot_be_used_is_one_sentence(tmp_path: Path, files: dict
     for name, data in files.items():
         (tmp_path / name).write_bytes(data)
     with pytest.raises(FootageUnusable, match=sentence):
+        choose_frames(find_footage(tmp_path), 1)
+
+
+def test_a_film_without_pictures_is_one_sentence(tmp_path: Path) -> None:
+    write_sound(tmp_path / "sound.mp4")
+    with pytest.raises(FootageUnusable, match="sound.mp4 holds no pictures"):
         choose_frames(find_footage(tmp_path), 1)
 
 
@@ -159,6 +168,17 @@ def test_a_picture_with_too_many_pixels_is_refused(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr("splatcam.job.frames.MAX_PICTURE_PIXELS", 100)
     Picture.fromarray(picture()).save(tmp_path / "a.png")
     with pytest.raises(FootageUnusable, match="96x72 pixels: too many"):
+        list(PictureFiles((tmp_path / "a.png",)).pictures())
+
+
+def test_a_picture_that_only_claims_its_pixels_is_refused_too(tmp_path: Path) -> None:
+    """Pillow has a limit of its own and an error of its own for it."""
+    Picture.fromarray(picture()).save(tmp_path / "a.png")
+    data = bytearray((tmp_path / "a.png").read_bytes())
+    data[16:24] = struct.pack(">II", 30_000, 30_000)
+    data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    (tmp_path / "a.png").write_bytes(data)
+    with pytest.raises(FootageUnusable, match="a.png has too many pixels"):
         list(PictureFiles((tmp_path / "a.png",)).pictures())
 
 
@@ -292,10 +312,15 @@ def test_an_interrupt_or_a_bug_leaves_no_output_and_the_job_resumes_there(chain:
     assert chain.made == ["two"]
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"version": 2}', '{"version": 1, "steps": [{"x": 1}]}'])
+BAD_STORES = '{"version": 1, "steps": [], "artifacts": [], "published": {"here": 7}}'
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "{}", '{"version": 2}', '{"version": 1, "steps": [{"x": 1}]}', BAD_STORES]
+)
 def test_a_manifest_that_we_cannot_read_counts_as_none(chain: Chain, text: str) -> None:
     (chain.folder / "manifest.json").write_text(text)
-    chain.run()
+    assert chain.run().published == {}
     assert chain.made == ["one", "two"]
 
 
@@ -314,7 +339,7 @@ class Bucket:
     """What was put where, and what is answered."""
 
     status: int = 201
-    received: list[tuple[str, bytes, str | None]] = field(default_factory=list)
+    received: list[tuple[str, bytes, str | None, str | None]] = field(default_factory=list)
 
 
 @contextlib.contextmanager
@@ -322,7 +347,8 @@ def serve(bucket: Bucket) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         def do_PUT(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            bucket.received.append((self.path, body, self.headers["Content-Type"]))
+            headers = self.headers["Content-Type"], self.headers["Authorization"]
+            bucket.received.append((self.path, body, *headers))
             self.send_response(bucket.status)
             self.send_header("Location", "/elsewhere")
             self.send_header("Content-Length", "0")
@@ -351,9 +377,9 @@ def test_artefacts_are_put_below_the_address_and_the_manifest_last(chain: Chain)
     bucket = Bucket()
     with serve(bucket) as address:
         publish(chain.run(), chain.folder, store_at(f"{address}/jobs/7/"), chain.events.append)
-    paths = [path for path, _, _ in bucket.received]
+    paths = [path for path, *_ in bucket.received]
     assert paths == [f"/jobs/7/{name}" for name in ("one.txt", "two.txt", "three.txt", "manifest.json")]
-    assert bucket.received[1][1:] == ((chain.folder / "two.txt").read_bytes(), "text/plain")
+    assert bucket.received[1][1:] == ((chain.folder / "two.txt").read_bytes(), "text/plain", None)
     assert json.loads(bucket.received[-1][1]) == json.loads((chain.folder / "manifest.json").read_text())
     assert chain.events[-1] == {
         "event": "published", "artifact": "manifest.json", "data_type": "manifest", "at": f"{address}/jobs/7",
@@ -368,11 +394,11 @@ def test_what_is_there_already_is_not_put_again(chain: Chain) -> None:
         (chain.folder / "three.txt").write_text("damaged")
         chain.suffix = "?"
         publish(chain.run(), chain.folder, store_at(address), chain.events.append)
-        first = [path for path, _, _ in bucket.received]
+        first = [path for path, *_ in bucket.received]
         bucket.received.clear()
         publish(chain.run(), chain.folder, store_at(address), chain.events.append)
     assert first == ["/one.txt", "/two.txt", "/three.txt", "/manifest.json"]
-    assert [path for path, _, _ in bucket.received] == ["/manifest.json"]
+    assert [path for path, *_ in bucket.received] == ["/manifest.json"]
 
 
 def test_a_signature_stays_at_the_end_of_the_address_and_is_told_to_nobody(chain: Chain) -> None:
@@ -384,6 +410,23 @@ def test_a_signature_stays_at_the_end_of_the_address_and_is_told_to_nobody(chain
     assert bucket.received[0][0] == "/box/one.txt?sig=secret"
     told = str(failure.value) + json.dumps(chain.events) + (chain.folder / "manifest.json").read_text()
     assert "secret" not in told
+
+
+def test_a_name_and_a_password_in_the_address_are_given_and_told_to_nobody(chain: Chain) -> None:
+    bucket = Bucket()
+    with serve(bucket) as address:
+        store = store_at(address.replace("http://", "http://me:s%3Acret@"))
+        publish(chain.run(), chain.folder, store, chain.events.append)
+    assert {credentials for *_, credentials in bucket.received} == {"Basic " + b64encode(b"me:s:cret").decode()}
+    assert store.address == address
+    assert "cret" not in json.dumps(chain.events) + (chain.folder / "manifest.json").read_text()
+
+
+@pytest.mark.parametrize("place", ["http://[here", "http:///7", "http://me:secret@here:port/7"])
+def test_an_address_that_is_none_is_one_sentence(place: str) -> None:
+    with pytest.raises(PublishingFailed, match="no address to put files at") as failure:
+        store_at(place)
+    assert "secret" not in str(failure.value)
 
 
 @pytest.mark.parametrize("status", [307, 404, 500])
@@ -458,6 +501,23 @@ def test_where_colmap_was_not_run_there_are_no_views(tmp_path: Path) -> None:
 def test_a_fisheye_is_refused(tmp_path: Path) -> None:
     model = colmap_model(tmp_path, ["a.jpg"], model=5)
     with pytest.raises(FootageUnusable, match="undistort the pictures first"):
+        read_views(model, [])
+
+
+@pytest.mark.parametrize(
+    ("file", "at", "data"),
+    [
+        (0, 16, struct.pack("<Q", 0)),  # a camera without width
+        (1, 12, bytes(32)),  # a quaternion of no length
+        (1, 78, struct.pack("<Q", 2**63)),  # points, without end
+    ],
+)
+def test_a_model_that_makes_no_sense_is_one_sentence(tmp_path: Path, file: int, at: int, data: bytes) -> None:
+    model = colmap_model(tmp_path, ["a.jpg", "b.jpg"])
+    content = bytearray(model[file].read_bytes())
+    content[at : at + len(data)] = data
+    model[file].write_bytes(content)
+    with pytest.raises(FootageUnusable, match="COLMAP's model in .* cannot be read"):
         read_views(model, [])
 
 

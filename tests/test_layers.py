@@ -38,7 +38,7 @@ ROWS = (
     ("splatcam.jobs", "splatcam.ack_window", "splatcam.adaptation", "splatcam.latest_slot"),
     ("splatcam.variants", "splatcam.frames"),
     ("splatcam.wire",),
-    ("splatcam.gaussians", "splatcam.settings", "splatcam.telemetry", "splatcam.atomic"),
+    ("splatcam.gaussians", "splatcam.settings", "splatcam.telemetry", "splatcam.atomic", "splatcam.cores"),
     ("splatcam",),
 )
 # The front door of the command line and the tools above all rooms may call each other.

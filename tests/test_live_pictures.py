@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from splatcam.engine import EngineStatus
 from splatcam.live_pictures import MAX_UNSEEN, NO_CAMERA, NO_FRAME, LivePictures, PictureSession
 from splatcam.rendering.camera import Camera
 from splatcam.rendering.picture_job import NothingToShow
@@ -160,6 +161,33 @@ async def test_whoever_comes_before_the_camera_is_told_and_sees_it_when_it_comes
             assert await looker.hears("picture")
         while (await looker.hears("info"))["status"] != NO_CAMERA:
             pass
+
+
+async def test_whoever_wants_to_see_a_camera_without_a_frame_waits_and_hears_on() -> None:
+    hub = hub_of(PaperEngine())
+    async with connected(hub) as camera, looking(hub) as looker:
+        await camera.hello()
+        await camera.frame(0)
+        while (await looker.hears("info"))["status"] != NO_FRAME:
+            pass
+        looker.says(type="look", w=32, h=24)
+        looker.says(type="jump")
+        assert "jump" in (await looker.hears("error"))["message"]
+        await camera.frame(1)
+        assert (await looker.hears("picture")).endswith(b"32x24")
+
+
+async def test_while_the_model_loads_the_status_says_so() -> None:
+    engine = PaperEngine()
+    engine.hold()
+    hub = hub_of(engine)
+    engine.status = EngineStatus("loading", "loading small")
+    async with connected(hub) as camera:
+        assert LivePictures(hub).get_info()["status"] == NO_CAMERA
+        await camera.send(JPEG)
+        await settled()
+        assert LivePictures(hub).get_info()["status"] == "loading small"
+        engine.release()
 
 
 async def test_nobody_looks_and_no_scene_is_kept() -> None:

@@ -99,6 +99,14 @@ def test_preview_makes_the_stills_when_the_film_fails(
     assert not film.exists() and (tmp_path / "out_top.jpg").exists()
 
 
+def test_preview_into_a_folder_that_is_not_there_is_one_sentence(
+    scene: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert preview.main([str(scene), "-o", str(tmp_path / "none" / "out.mp4"), *SMALL]) == 1
+    assert "No such file or directory" in one_sentence(capsys, "preview")
+    assert list(tmp_path.iterdir()) == [scene]
+
+
 def test_preview_removes_pictures_of_another_scene_also_when_this_one_cannot_be_read(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -107,6 +115,29 @@ def test_preview_removes_pictures_of_another_scene_also_when_this_one_cannot_be_
     assert preview.main([str(tmp_path / "none.ply"), "-o", str(tmp_path / "out.mp4")]) == 1
     assert one_sentence(capsys, "preview").endswith("none.ply: No such file or directory")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["scene.ply", "film", "film.mp4.png"])
+def test_preview_refuses_a_name_that_is_no_film_and_leaves_what_is_there(
+    scene: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """`-o` with the name of the scene would remove the scene."""
+    still = scene.with_name(f"{Path(name).stem}_top.jpg")
+    still.write_bytes(b"a photograph")
+    before = scene.read_bytes()
+    assert preview.main([str(scene), "-o", str(scene.with_name(name)), *SMALL]) == 1
+    assert one_sentence(capsys, "preview") == f"{name}: a film's name ends in .mp4"
+    assert scene.read_bytes() == before
+    assert set(scene.parent.iterdir()) == {scene, still}
+
+
+def test_numbers_may_be_negative_and_have_an_exponent(scene: Path, tmp_path: Path) -> None:
+    """argparse takes -1e-3 for an option."""
+    assert preview.main([str(scene), "-o", str(tmp_path / "a.mp4"), *SMALL, "--elevation", "-1e1"]) == 0
+    near = [str(scene), "--size", "64x48", "-o"]
+    assert render.main([*near, str(tmp_path / "a.png"), "--eye", "-1e-1", "0", "-5E-1"]) == 0
+    assert render.main([*near, str(tmp_path / "b.png"), "--eye", "-0.1", "0", "-0.5"]) == 0
+    assert (rendered(tmp_path / "a.png") == rendered(tmp_path / "b.png")).all()
 
 
 @pytest.mark.parametrize(
@@ -272,7 +303,7 @@ def test_splat_turns_a_photograph_as_its_exif_says(tmp_path: Path) -> None:
     ("flags", "sentence"),
     [
         (("--model", "nothing"), "no model named 'nothing'"),
-        (("--model", "builtin", "--output", "network"), "no Gaussians of its own"),
+        (("--model", "builtin", "--splats", "network"), "no Gaussians of its own"),
         (("--model", "builtin", "-o", "a.obj"), "no format is known"),
         (("--process-res", "1"), "--process-res"),
     ],
@@ -301,6 +332,15 @@ def test_a_photograph_that_is_none_is_one_sentence(
     (tmp_path / "photo").write_bytes(data)
     assert splat.main([str(tmp_path / "photo"), "-o", str(tmp_path / "a.ply"), "--model", "builtin"]) == 1
     assert sentence in one_sentence(capsys, "splat")
+
+
+def test_splat_says_that_it_cannot_write_before_it_loads_a_model(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("splatcam.job.estimate.build_estimator", None)
+    (tmp_path / "photo.jpg").write_bytes(jpeg(64, 48))
+    assert splat.main([str(tmp_path / "photo.jpg"), "-o", str(tmp_path / "none" / "scene.ply")]) == 1
+    assert "none/scene.ply: No such file or directory" in one_sentence(capsys, "splat")
 
 
 def test_a_photograph_that_is_not_there_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

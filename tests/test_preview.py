@@ -219,8 +219,9 @@ def test_a_folder_that_is_not_there_is_one_sentence(tmp_path: Path, scene: Gauss
 
 
 def test_a_folder_in_the_place_of_the_film_is_one_sentence(tmp_path: Path, scene: Gaussians) -> None:
+    (tmp_path / "film.mp4").mkdir()
     with pytest.raises(PreviewFailed, match="cannot be written"):
-        write_preview(scene, tmp_path, small_orbit(scene), Dots())
+        write_preview(scene, tmp_path / "film.mp4", small_orbit(scene), Dots())
 
 
 def test_odd_sides_are_refused(target: Path, scene: Gaussians) -> None:
@@ -294,6 +295,18 @@ def test_a_picture_is_written_in_the_format_of_its_name(tmp_path: Path, name: st
     with Picture.open(tmp_path / name) as picture:
         assert np.abs(np.asarray(picture.convert("RGB")).astype(int) - rgb).max() <= 8
     assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("kept", [0.3, 0.99])
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.webp"])
+def test_a_picture_that_does_not_fit_on_the_disk_is_not_there_in_part(tmp_path: Path, name: str, kept: float) -> None:
+    rgb = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
+    save_picture(rgb, tmp_path / name)
+    size = (tmp_path / name).stat().st_size
+    (tmp_path / name).unlink()
+    with files_of_at_most(int(kept * size)), pytest.raises(OSError):
+        save_picture(rgb, tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_picture_of_an_unknown_kind_is_refused(tmp_path: Path) -> None:

@@ -23,7 +23,17 @@ from splatcam.bench.render_speed import blob
 from splatcam.estimators import Prediction
 from splatcam.gaussians import TENSORS, Gaussians
 from splatcam.pixel_splats import pixel_splats
-from splatcam.rendering import BLUR_PX2, LIMIT_FOV, MAX_ALPHA, MIN_ALPHA, Image, Rasterizer, harmonics, kernels
+from splatcam.rendering import (
+    BLUR_PX2,
+    LIMIT_FOV,
+    MAX_ALPHA,
+    MIN_ALPHA,
+    MIN_TRANSMITTANCE,
+    Image,
+    Rasterizer,
+    harmonics,
+    kernels,
+)
 from splatcam.rendering.camera import Camera
 from splatcam.rendering.cpu import CpuRasterizer
 from splatcam.rendering.rasterizers import RasterizerUnavailable, build_rasterizer
@@ -102,6 +112,11 @@ def assert_same(image: Image, other: Image) -> None:
 
 
 # ---------------------------------------------------------------- the contract
+
+
+def test_the_conventions_are_those_of_3dgs() -> None:
+    """diff-gaussian-rasterization's forward.cu; both sides of all other tests take them from one place."""
+    assert (BLUR_PX2, MAX_ALPHA, MIN_ALPHA, MIN_TRANSMITTANCE, LIMIT_FOV) == (0.3, 0.99, 1 / 255, 1e-4, 1.3)
 
 
 def test_an_empty_scene_is_the_background(rasterizer: Rasterizer) -> None:
@@ -410,6 +425,19 @@ def test_the_order_is_that_of_a_stable_sort_without_what_is_hidden(keys: np.ndar
     order = kernels.sort_by_depth(keys, np.empty(len(keys), np.int32), np.empty(len(keys), np.int32))
     expected = np.argsort(keys, kind="stable")
     assert order.tolist() == expected[keys[expected] != kernels.HIDDEN].tolist()
+
+
+@pytest.mark.parametrize(("cause", "comes_out"), [(KeyboardInterrupt(), KeyboardInterrupt), (None, SystemError)])
+def test_ctrl_c_within_a_kernel_is_ctrl_c(
+    monkeypatch: pytest.MonkeyPatch, cause: BaseException | None, comes_out: type[BaseException]
+) -> None:
+    def as_numba_does(*arguments: Any) -> None:
+        raise SystemError("CPUDispatcher returned a result with an exception set") from cause
+
+    rasterizer = CpuRasterizer()
+    monkeypatch.setattr("splatcam.rendering.kernels.deal_out", as_numba_does)
+    with pytest.raises(comes_out):
+        rasterizer.warm_up()
 
 
 def test_a_kernel_that_cannot_be_kept_on_disk_is_compiled_all_the_same() -> None:

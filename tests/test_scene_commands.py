@@ -77,8 +77,8 @@ def test_a_file_is_not_written_over_itself(command: Callable[[list[str]], int], 
         ("scene.ply", "nowhere/out.splat", "nowhere/out.splat: No such file"),
         ("scene.ply", "scene.ply/out.splat", "scene.ply/out.splat: Not a directory"),
         ("empty.ply", "out.splat", "empty.ply: holds no splats"),
-        ("cut.ply", "out.splat", "cut.ply: 42 rows of vertex need"),
-        ("wrong.spz", "out.splat", "wrong.spz: is a PLY file"),
+        ("cut.ply", "out.splat", "cut.ply: is truncated: 42 rows of vertex need"),
+        ("wrong.spz", "out.splat", "wrong.spz: is PLY (.ply), not SPZ as its name says"),
     ],
 )
 def test_what_is_wrong_is_one_sentence_and_leaves_nothing(

@@ -26,7 +26,7 @@ def scene(tmp_path: Path) -> Path:
 
 def test_a_stored_scene_is_served_until_ctrl_c(scene: Path) -> None:
     command = [sys.executable, "-m", "splatcam.commands.view", str(scene), "--port", "0", "--no-browser"]
-    rest = ["--background", "0", "0.5", "1", "--max-scale", "0.5", "--rasterizer", "reference"]
+    rest = ["--background", "#0080ff", "--max-scale", "0.5", "--rasterizer", "reference"]
     root = Path(view.__file__).parents[2]
     with subprocess.Popen([*command, *rest], cwd=root, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
@@ -65,8 +65,7 @@ def test_a_port_that_somebody_has_is_one_sentence(scene: Path, capsys: pytest.Ca
     "wrong",
     [
         ["--port", "70000"],
-        ["--background", "0", "2", "0"],
-        ["--background", "0"],
+        ["--background", "blueish"],
         ["--max-scale", "0"],
         ["--fov", "3"],
         [],

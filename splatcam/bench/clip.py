@@ -57,6 +57,8 @@ def _load_video(path: Path, max_frames: int | None, long_side_px: int | None) ->
     jpegs: list[bytes] = []
     try:
         with av.open(str(path)) as container:
+            if not container.streams.video:
+                raise ClipUnreadable(f"{path} holds no pictures")
             stream = container.streams.video[0]
             fps = float(stream.average_rate or DEFAULT_FPS)
             scale = min(1.0, (long_side_px or math.inf) / max(stream.width, stream.height))
@@ -66,6 +68,6 @@ def _load_video(path: Path, max_frames: int | None, long_side_px: int | None) ->
                 jpegs.append(simplejpeg.encode_jpeg(rgb, quality=JPEG_QUALITY, colorsubsampling="420"))
                 if len(jpegs) == max_frames:
                     break
-    except (av.error.FFmpegError, IndexError) as error:
-        raise ClipUnreadable(f"{path} is no video that can be read: {error}") from None
+    except av.error.FFmpegError as error:
+        raise ClipUnreadable(f"{path} is no video that can be read: {error.strerror}") from None
     return Clip(path.name, tuple(jpegs), fps, width, height)

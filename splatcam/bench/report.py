@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import subprocess
 from dataclasses import asdict, dataclass, field
@@ -11,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Self
 
+from splatcam.cores import available_cores
 from splatcam.telemetry import percentile
 
 SCHEMA = 1
@@ -159,7 +159,7 @@ def machine() -> Machine:
         torch_version = version("torch")
     except PackageNotFoundError:
         torch_version = "none"
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = available_cores()
     return Machine(f"{_processor()}, {cores} cores", cores, platform.python_version(), torch_version)
 
 

@@ -4,30 +4,41 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 import re
+import signal
 import sys
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
+from splatcam.cores import available_cores
+
 if TYPE_CHECKING:
     from splatcam.rendering import Color
 
-DONE, FAILED, INTERRUPTED = 0, 1, 130  # argparse itself ends with 2
+DONE, FAILED, INTERRUPTED, TERMINATED = 0, 1, 130, 143  # argparse itself ends with 2
 MAX_SIDE_PX = 8192
 RASTERIZERS = ("auto", "cpu", "cuda", "reference")
 UPS = ("-y", "+y", "+z")
+_EXPONENT = re.compile(r"-(\d+\.?\d*|\.\d+)[eE][-+]?\d{1,3}")
 _SIZE = re.compile(r"(\d{1,5})x(\d{1,5})")
 _HEX_COLOR = re.compile(r"#[0-9a-fA-F]{6}")
 _COLORS = {"black": "#000000", "white": "#ffffff"}
 
 
-def run(command: str, work: Callable[[], int | None], *expected: type[Exception]) -> int:
+def run(command: str, work: Callable[[], None], *expected: type[Exception]) -> int:
     """The exit status of `work`. What is expected to go wrong, and files that cannot be had, become one sentence."""
     try:
-        return work() or DONE
+        with _sigterm_like_ctrl_c():
+            work()
+        return DONE
+    except _Terminated:
+        print(f"\nsplatcam {command}: terminated", file=sys.stderr)
+        return TERMINATED
     except KeyboardInterrupt:
         print(f"\nsplatcam {command}: interrupted", file=sys.stderr)
         return INTERRUPTED
@@ -37,6 +48,38 @@ def run(command: str, work: Callable[[], int | None], *expected: type[Exception]
         where = f"{error.filename}: " if error.filename else ""
         print(f"splatcam {command}: {where}{error.strerror or error}", file=sys.stderr)
     return FAILED
+
+
+class _Terminated(BaseException):
+    """SIGTERM came."""
+
+
+@contextlib.contextmanager
+def _sigterm_like_ctrl_c() -> Iterator[None]:
+    """Containers and job queues end what they run by SIGTERM: it, too, is to leave nothing half written."""
+    if threading.current_thread() is not threading.main_thread():  # Python takes handlers from no other
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise _Terminated
+
+
+def parse(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Of a command that takes negative numbers: argparse takes -6e-17, which rotations are full of, for an option."""
+    words = sys.argv[1:] if arguments is None else arguments
+    return parser.parse_args([_in_full(word) if _EXPONENT.fullmatch(word) else word for word in words])
+
+
+def _in_full(number: str) -> str:
+    """Without an exponent, all its digits kept."""
+    return f"{Decimal(number):f}"
 
 
 @contextlib.contextmanager
@@ -53,13 +96,12 @@ def _update(bar: tqdm[Any], done: int) -> None:
 def add_rasterizer(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rasterizer", choices=RASTERIZERS, default="auto", help="what draws (default: auto)")
     parser.add_argument(
-        "--threads", type=whole(1, 256), default=cores(), metavar="N", help="that draw (default: one for each core)"
+        "--threads",
+        type=whole(1, 256),
+        default=available_cores(),
+        metavar="N",
+        help="that draw (default: one for each core)",
     )
-
-
-def cores() -> int:
-    """That this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def size(text: str) -> tuple[int, int]:

@@ -40,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
 def _measure(given: argparse.Namespace) -> None:
     from dataclasses import asdict
 
-    from splatcam.atomic import published
+    from splatcam.atomic import published, require_place
     from splatcam.bench import fidelity
     from splatcam.bench.clip import load_clip
     from splatcam.bench.report import commit, machine
@@ -48,6 +48,8 @@ def _measure(given: argparse.Namespace) -> None:
     from splatcam.rendering.rasterizers import build_rasterizer
 
     settings = settings_from(given)
+    if given.json:
+        require_place(given.json)
     estimator = build("builtin" if settings.model == "auto" else settings.model, settings, lambda sentence, share: None)
     rasterizer = build_rasterizer(given.rasterizer, given.threads)
     rows = []

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from splatcam.commands import arguments as types
 from splatcam.commands.preview import PATHS
-from splatcam.commands.splat import MODEL_SETTINGS, add_output
+from splatcam.commands.splat import MODEL_SETTINGS, add_splats
+from splatcam.cores import available_cores
 from splatcam.settings import SettingsError, add_arguments, settings_from
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--seconds", type=types.number(0.05, 600), default=5.0, help="of the film (default: 5)")
     parser.add_argument("--size", type=types.size, default=(1280, 720), metavar="WxH", help="(default: 1280x720)")
-    add_output(parser)
+    add_splats(parser)
     add_arguments(parser, MODEL_SETTINGS)
     parser.add_argument("--rasterizer", choices=types.RASTERIZERS, default="auto", help="what draws (default: auto)")
     return parser
@@ -69,15 +70,16 @@ def _job(given: argparse.Namespace) -> None:
     from splatcam.job.steps import steps_of
     from splatcam.job.stores import store_at
 
-    options = _options(given)
+    options, stores = _options(given), [store_at(place) for place in given.publish]
     footage = find_footage(given.folder)
     folder = given.results or given.folder / FOLDER_OF_RESULTS
-    if folder.resolve() == given.folder.resolve():
+    frames = {path.resolve() for path in (given.folder, footage.files[0].parent)}
+    if frames & {path.resolve() for path in (folder, *map(Path, given.publish))}:
         raise FootageUnusable("the results need a folder of their own: a film among the frames would be taken for one")
     folder.mkdir(parents=True, exist_ok=True)
     manifest = run(steps_of(footage, find_model(given.folder), folder, options), folder, say)
-    for place in given.publish:
-        publish(manifest, folder, store_at(place), say)
+    for store in stores:
+        publish(manifest, folder, store, say)
     failed = [step.name for step in manifest.steps.values() if step.state == "failed"]
     say({"event": "job_done", "manifest": str(folder / manifests.NAME), "failed_steps": failed})
 
@@ -89,6 +91,5 @@ def _options(given: argparse.Namespace) -> JobOptions:
 
     width, height = given.size
     shot = Shot(given.seconds, width=width, height=height, up="+y")
-    return JobOptions(
-        settings, given.output, given.views, shot, given.path, given.rasterizer, settings.threads or types.cores()
-    )
+    threads = settings.threads or available_cores()
+    return JobOptions(settings, given.splats, given.views, shot, given.path, given.rasterizer, threads)

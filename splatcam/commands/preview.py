@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +19,7 @@ PATHS = ("orbit", "wobble")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    given = _parser().parse_args(arguments)
+    given = types.parse(_parser(), arguments)
     from splatcam.files import SceneFileError
     from splatcam.rendering.camera_path import BadCameraPath
     from splatcam.rendering.framing import NothingToFrame
@@ -55,7 +54,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--fov", type=types.number(1, 150), help="vertical, in degrees (default: 50; wobble: it fits)")
     parser.add_argument("--up", choices=types.UPS, default="-y", help="of the scene (default: -y; write --up=-y)")
-    parser.add_argument("--camera-path", type=Path, metavar="JSON", help="nerfstudio's, in place of --path")
+    parser.add_argument(
+        "--camera-path", type=Path, metavar="JSON", help="nerfstudio's, in place of --path; as long as it says"
+    )
     parser.add_argument("--save-camera-path", type=Path, metavar="JSON", help="write the cameras for nerfstudio")
     parser.add_argument("--background", type=types.color, default=(0.0, 0.0, 0.0), help="black, white or #rrggbb")
     parser.add_argument("--no-stills", dest="stills", action="store_false", help="only the film")
@@ -63,31 +64,34 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _preview(given: argparse.Namespace) -> int:
+def _preview(given: argparse.Namespace) -> None:
     """The stills are made even where the film fails: they need no encoder."""
+    from splatcam.atomic import require_place
     from splatcam.files import load_scene
     from splatcam.rendering.framing import scene_bounds
-    from splatcam.rendering.preview import PreviewFailed, write_preview
+    from splatcam.rendering.preview import PreviewFailed, require_film, write_preview
     from splatcam.rendering.rasterizers import build_rasterizer
     from splatcam.rendering.stills import still_paths, write_stills
 
+    require_film(given.output)
     for earlier in (given.output, *still_paths(given.output).values()):
         earlier.unlink(missing_ok=True)
+    require_place(given.output)
     scene, rasterizer = load_scene(given.scene), build_rasterizer(given.rasterizer, given.threads)
     bounds, shot = scene_bounds(scene), _shot(given)
     path = _camera_path(given, scene, bounds, shot)
     if given.save_camera_path is not None:
         _save(path, given.save_camera_path)
-    status = types.DONE
+    failure = None
     try:
         with types.progress_bar(len(path.cameras), given.output.name) as progress:
             write_preview(scene, given.output, path.cameras, rasterizer, path.fps, given.background, progress)
     except PreviewFailed as error:
-        print(f"splatcam preview: {error}", file=sys.stderr)
-        status = types.FAILED
+        failure = error
     if given.stills:
         write_stills(scene, given.output, bounds, rasterizer, shot, given.background)
-    return status
+    if failure is not None:
+        raise failure
 
 
 def _shot(given: argparse.Namespace) -> Shot:

@@ -13,7 +13,7 @@ FARTHEST = 1e9  # of a coordinate, in lengths of whatever unit
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    given = _parser().parse_args(arguments)
+    given = types.parse(_parser(), arguments)
     from splatcam.files import SceneFileError
     from splatcam.rendering.rasterizers import RasterizerUnavailable
     from splatcam.rendering.stills import UnknownPicture

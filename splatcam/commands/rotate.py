@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,21 +22,14 @@ PRESETS = {
     "quarter-left": "a quarter about the view, counterclockwise as the camera sees it",
     "quarter-right": "a quarter about the view, clockwise",
 }
-_SMALL_NUMBER = re.compile(r"-[0-9.]+[eE][-+]?[0-9]+")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    words = sys.argv[1:] if arguments is None else arguments
-    given = _parser().parse_args([_in_full(word) for word in words])
+    given = types.parse(_parser(), arguments)
     from splatcam.files import SceneFileError
     from splatcam.transform import NotARotation
 
     return types.run("rotate", lambda: _rotate(given), SceneFileError, SameFile, NotARotation)
-
-
-def _in_full(word: str) -> str:
-    """argparse takes -6e-17, which rotations are full of, for an option."""
-    return f"{float(word):.12f}" if _SMALL_NUMBER.fullmatch(word) else word
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -31,17 +31,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("photo", type=Path, help="a JPEG or PNG file; turned as its EXIF says")
     parser.add_argument(
-        "-o", "--output-file", dest="file", type=Path, default=Path("scene.ply"), metavar="FILE",
+        "-o", "--output", dest="file", type=Path, default=Path("scene.ply"), metavar="FILE",
         help=".ply, .compressed.ply, .splat or .spz (default: scene.ply)",
     )  # fmt: skip
-    add_output(parser)
+    add_splats(parser)
     add_arguments(parser, MODEL_SETTINGS)
     return parser
 
 
-def add_output(parser: argparse.ArgumentParser) -> None:
+def add_splats(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--output",
+        "--splats",
         choices=OUTPUTS,
         default="auto",
         help="network: the model's own Gaussians; pixel: one for each pixel, from depth (default: network if it can)",
@@ -56,13 +56,15 @@ def say(what: str, share: float | None) -> None:
 
 def _splat(given: argparse.Namespace) -> None:
     settings = settings_from(given)
+    from splatcam.atomic import require_place
     from splatcam.files import format_of, save_scene
     from splatcam.job.estimate import build_estimator, estimate_picture
     from splatcam.job.frames import read_picture
 
     format_of(given.file)  # a name that cannot be written is told before a model is loaded
     rgb = read_picture(given.photo)
+    require_place(given.file)
     estimator = build_estimator(settings, say)
-    gaussians = estimate_picture(rgb, estimator, given.output, settings.process_res)
+    gaussians = estimate_picture(rgb, estimator, given.splats, settings.process_res)
     save_scene(gaussians, given.file)
     print(f"{given.file}: {gaussians.count} Gaussians by {estimator.info.title}")

@@ -29,10 +29,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", type=types.whole(0, 65535), default=8090, help="0 takes a free one (default: 8090)")
     parser.add_argument("--no-browser", action="store_true", help="only print the address")
-    parser.add_argument(
-        "--background", type=types.number(0, 1), nargs=3, default=(0.0, 0.0, 0.0), metavar=("R", "G", "B"),
-        help="0 to 1 each (default: 0 0 0)",
-    )  # fmt: skip
+    parser.add_argument("--background", type=types.color, default=(0.0, 0.0, 0.0), help="black, white or #rrggbb")
     parser.add_argument(
         "--max-scale",
         type=types.number(0.1, 1),
@@ -49,9 +46,7 @@ def _view(given: argparse.Namespace) -> None:
     from splatcam.viewer.live import view_gaussians
 
     scene, rasterizer = load_scene(given.scene), build_rasterizer(given.rasterizer, given.threads)
-    viewer = view_gaussians(
-        scene, tuple(given.background), serve=False, max_scale=given.max_scale, rasterizer=rasterizer
-    )
+    viewer = view_gaussians(scene, given.background, serve=False, max_scale=given.max_scale, rasterizer=rasterizer)
     viewer.serve(given.host, given.port, not given.no_browser)
 
 

@@ -6,13 +6,13 @@ Synchronous, knows no event loop and no process; `inline.py` and `child.py` brin
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections import OrderedDict
 from typing import Any
 
 import torch
 
+from splatcam.cores import available_cores
 from splatcam.engine import EngineFailed, EngineStatus, OnStatus
 from splatcam.engine.pictures import ScenePictures
 from splatcam.estimators import Estimator, EstimatorUnavailable, auto, registry
@@ -28,8 +28,7 @@ MAX_STREAMS = 64  # remembered at once; the one unused for longest is forgotten
 def default_threads() -> int:
     """One core is left to the server and the client: a torch thread that waits for another one's busy core makes a
     frame many times slower."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores - 1)
+    return max(1, available_cores() - 1)
 
 
 class EngineHost:

@@ -114,7 +114,7 @@ def _require_format(expected: Format, data: bytes) -> None:
         raise SceneUnreadable("is empty")
     found = detect(data)
     if found is not None and found is not expected:
-        raise SceneUnreadable(f"is a {found.name} file ({found.suffix}), not {expected.name} as its name says")
+        raise SceneUnreadable(f"is {found.name} ({found.suffix}), not {expected.name} as its name says")
     if found is None and expected is not SPLAT:
         raise SceneUnreadable(f"its name says {expected.name}, its contents do not")
 

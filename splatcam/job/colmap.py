@@ -50,7 +50,7 @@ def read_views(model: tuple[Path, ...], files: Sequence[Path]) -> dict[Path, Pos
     try:
         cameras = _read_cameras(cameras_file.read_bytes())
         views = _read_images(images_file.read_bytes(), cameras)
-    except (OSError, struct.error, KeyError, ValueError) as error:
+    except (OSError, struct.error, KeyError, ValueError, OverflowError) as error:
         raise FootageUnusable(f"COLMAP's model in {images_file.parent} cannot be read: {error}") from None
     return {path: views[path.name] for path in files if path.name in views}
 
@@ -88,6 +88,8 @@ def _read_cameras(data: bytes) -> dict[int, tuple[Array, int, int]]:
         number, model, width, height = map(int, reader.take("iiQQ"))
         if model not in PINHOLES:
             raise ValueError(f"camera model {model} is no pinhole: undistort the pictures first")
+        if not (width and height):
+            raise ValueError(f"camera {number} has no size")
         parameters, focals = PINHOLES[model]
         values = reader.take(f"{parameters}d")
         fx, fy = values[0], values[focals - 1]
@@ -111,7 +113,10 @@ def _read_images(data: bytes, cameras: dict[int, tuple[Array, int, int]]) -> dic
 
 def _matrix(pose: Sequence[float]) -> Array:
     """w x y z of a quaternion and a translation → [4, 4] f64."""
-    w, x, y, z = np.array(pose[:4]) / np.linalg.norm(pose[:4])
+    length = float(np.linalg.norm(pose[:4]))
+    if not (length > 0 and np.isfinite(pose).all()):
+        raise ValueError("a pose is none: its quaternion has no length, or a number is not finite")
+    w, x, y, z = np.array(pose[:4]) / length
     matrix = np.eye(4)
     matrix[:3, :3] = (
         (1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)),
@@ -119,6 +124,4 @@ def _matrix(pose: Sequence[float]) -> Array:
         (2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)),
     )
     matrix[:3, 3] = pose[4:]
-    if not np.isfinite(matrix).all():
-        raise ValueError("a pose is not finite")
     return matrix

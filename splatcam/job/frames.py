@@ -64,10 +64,10 @@ class Video:
         (path,) = self.files
         try:
             with av.open(str(path)) as container:
-                for frame in container.decode(video=0):
+                for frame in container.decode(video=0) if container.streams.video else ():
                     yield _upright(frame)
-        except (av.error.FFmpegError, IndexError) as error:
-            raise FootageUnusable(f"{path.name} is no video that can be read: {error}") from None
+        except av.error.FFmpegError as error:
+            raise FootageUnusable(f"{path.name} is no video that can be read: {error.strerror}") from None
 
 
 def find_footage(folder: Path) -> Footage:
@@ -95,7 +95,7 @@ def _files(folder: Path, endings: tuple[str, ...]) -> list[Path]:
 
 def _by_number(path: Path) -> list[tuple[int, str]]:
     """frame 9 before frame 10."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in _DIGITS.split(path.name)]
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in _DIGITS.split(path.name)]
 
 
 def read_picture(path: Path) -> Array:
@@ -108,6 +108,8 @@ def read_picture(path: Path) -> Array:
             if picture.width * picture.height > MAX_PICTURE_PIXELS:
                 raise FootageUnusable(f"{path.name} has {picture.width}x{picture.height} pixels: too many")
             return np.array(ImageOps.exif_transpose(picture).convert("RGB"))
+    except Image.DecompressionBombError:  # its own limit, twice ours or so
+        raise FootageUnusable(f"{path.name} has too many pixels") from None
     except UnidentifiedImageError:
         raise FootageUnusable(f"{path.name} is no JPEG or PNG picture") from None
     except (BadFrame, OSError, SyntaxError) as error:

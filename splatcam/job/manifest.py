@@ -81,9 +81,9 @@ def load(folder: Path) -> Manifest:
         return Manifest(
             steps={step["name"]: StepRecord(**step) for step in value["steps"]},
             artifacts={artifact["name"]: Artifact(**artifact) for artifact in value["artifacts"]},
-            published=dict(value["published"]),
+            published={store: dict(there) for store, there in value["published"].items()},
         )
-    except (FileNotFoundError, ValueError, TypeError, KeyError):
+    except (FileNotFoundError, ValueError, TypeError, KeyError, AttributeError):
         return Manifest()
 
 

@@ -6,8 +6,9 @@ its result is on disk and several seconds where it is not; `warm_up` gets that o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any
 
@@ -42,6 +43,10 @@ class CpuRasterizer:
         self.render(Gaussians(one, one, torch.ones(1, 4), one[0, :1], one[None]), Camera.pinhole(8, 8, 60))
 
     def render(self, gaussians: Gaussians, camera: Camera, background: Color = BLACK) -> Image:
+        with _interrupts_as_they_are():
+            return self._render(gaussians, camera, background)
+
+    def _render(self, gaussians: Gaussians, camera: Camera, background: Color) -> Image:
         order = self._project(gaussians, camera)
         starts, members = kernels.deal_out(order, self._splats.rows, camera.height)
         cells = self._cells_for(camera)
@@ -88,6 +93,17 @@ class CpuRasterizer:
     def _for_each(self, work: Callable[[Any], None], things: Iterable[Any]) -> None:
         for _ in self._pool.map(work, things) if self._pool else map(work, things):
             pass  # what a thread raised is raised here
+
+
+@contextmanager
+def _interrupts_as_they_are() -> Iterator[None]:
+    """Numba makes a SystemError of a Ctrl-C that comes while it unpacks a kernel's arguments."""
+    try:
+        yield
+    except SystemError as error:
+        if error.__cause__ is None or isinstance(error.__cause__, Exception):
+            raise
+        raise error.__cause__ from None
 
 
 def view_of(camera: Camera, filter: Filter) -> kernels.View:

@@ -27,6 +27,7 @@ from splatcam.gaussians import Gaussians
 from splatcam.rendering import BLACK, Color, Rasterizer
 from splatcam.rendering.camera import Array, Camera
 
+SUFFIX = ".mp4"
 ENCODER = "libx264"
 ENCODER_OPTIONS = {"crf": "20", "preset": "medium"}
 CONTAINER_OPTIONS = {"movflags": "+faststart"}  # moov before mdat; needs a real file, since FFmpeg opens it again
@@ -50,7 +51,8 @@ def write_preview(
     background: Color = BLACK,
     progress: Progress = lambda frames: None,
 ) -> None:
-    """One frame for each camera, all of one size. Raises PreviewFailed; then there is no file at `path`."""
+    """One frame for each camera, all of one size. Raises PreviewFailed; then there is no film at `path`."""
+    require_film(path)
     try:
         path.unlink(missing_ok=True)
         _require_encoder(cameras)
@@ -59,6 +61,12 @@ def write_preview(
             _require_complete(beside, len(cameras))
     except OSError as error:
         raise PreviewFailed(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def require_film(path: Path) -> None:
+    """To be asked before anything is removed: a file of another name is no earlier film. Raises PreviewFailed."""
+    if path.suffix.lower() != SUFFIX:
+        raise PreviewFailed(f"{path.name}: a film's name ends in {SUFFIX}")
 
 
 @contextmanager

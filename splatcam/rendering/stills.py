@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,6 +68,7 @@ def require_known(path: Path) -> str:
 
 def save_picture(rgb: Array, path: Path) -> None:
     """[H, W, 3] uint8 → a whole file, or none. Raises UnknownPicture and OSError."""
-    kind = require_known(path)
+    encoded = io.BytesIO()  # Pillow takes a JPEG that the disk cut short for a whole one
+    Picture.fromarray(rgb).save(encoded, format=require_known(path), quality=JPEG_QUALITY)
     with published(path) as beside:
-        Picture.fromarray(rgb).save(beside, format=kind, quality=JPEG_QUALITY)
+        beside.write_bytes(encoded.getvalue())

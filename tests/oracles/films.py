@@ -22,3 +22,12 @@ def atoms(path: Path) -> list[str]:
         names.append(data[at + 4 : at + 8].decode("ascii"))
         at += size if size != 1 else int.from_bytes(data[at + 8 : at + 16], "big")
     return names
+
+
+def write_sound(path: Path) -> None:
+    """A film without pictures."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=44_100)
+        sound = av.AudioFrame.from_ndarray(np.zeros((1, 44_100), np.float32), format="fltp", layout="mono")
+        sound.rate = 44_100
+        container.mux([*stream.encode(sound), *stream.encode()])
