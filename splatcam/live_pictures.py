@@ -65,7 +65,7 @@ class LivePictures:
             "mode": "live camera",
             "live": True,
             "socket": "./ws",
-            "status": NO_CAMERA if stream is None else NO_FRAME if scene is None else "live",
+            "status": self._status(stream),
             "revision": self.edition,
             "gaussians": scene.facts.gaussians if scene else 0,
             "poll_info_ms": POLL_MS,
@@ -91,6 +91,14 @@ class LivePictures:
             return (await self._hub.engine.draw(job)).jpeg
         except (TimeoutError, NothingToShow):
             raise NothingToShow(NO_FRAME) from None
+
+    def _status(self, stream: Stream | None) -> str:
+        if stream is None:
+            return NO_CAMERA
+        if stream.scene is not None:
+            return "live"
+        engine = self._hub.engine.status
+        return NO_FRAME if engine.state == "ready" else engine.message  # frames wait for the model
 
     def _service(self) -> dict[str, Any]:
         status = self._hub.engine.status
