@@ -12,6 +12,7 @@ CHUNK = bytes(16 * 1024)
 async def kernel_keeps_bytes(link: Link, seconds: float) -> float:
     """Handed to the kernel and not received in so many seconds, but for what the link itself holds."""
     accepted = received = 0
+    ended = asyncio.Event()
 
     async def flood(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal accepted
@@ -23,16 +24,21 @@ async def kernel_keeps_bytes(link: Link, seconds: float) -> float:
                 accepted += len(CHUNK)
         except OSError:
             writer.close()
+        finally:
+            ended.set()
 
     server = await asyncio.start_server(flood, HOST, 0)
     port = server.sockets[0].getsockname()[1]
-    async with server, ThrottlingProxy(port, down=link, up=link) as proxy:
-        reader, writer = await asyncio.open_connection(HOST, proxy.port)
-        try:
-            async with asyncio.timeout(seconds):
-                while True:
-                    received += len(await reader.read(64 * 1024))
-        except TimeoutError:
-            return accepted - received - link.queue_bytes - link.delay_s * link.bytes_per_s
-        finally:
-            writer.transport.abort()
+    async with server:
+        async with ThrottlingProxy(port, down=link, up=link) as proxy:
+            reader, writer = await asyncio.open_connection(HOST, proxy.port)
+            try:
+                async with asyncio.timeout(seconds):
+                    while True:
+                        received += len(await reader.read(64 * 1024))
+            except TimeoutError:
+                kept = accepted - received - link.queue_bytes - link.delay_s * link.bytes_per_s
+            finally:
+                writer.transport.abort()
+        await ended.wait()  # or the loop's end would interrupt it, and asyncio complain
+    return kept
