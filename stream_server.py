@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import uvicorn
-from fastapi import FastAPI, WebSocket, WebSocketDisconnect
+from fastapi import FastAPI, WebSocket
 
 from splatcam import __version__
 from splatcam.access import Access, Gate, access_of, runpod_origin
@@ -36,7 +36,8 @@ from splatcam.routes.headers import SecurityHeaders
 from splatcam.routes.health import health_router
 from splatcam.routes.live_view import add_live_view
 from splatcam.routes.page import WebFiles, page_router
-from splatcam.session import Disconnected, Session
+from splatcam.routes.websocket import WebSocketTransport
+from splatcam.session import Session
 from splatcam.settings import Settings, SettingsError, add_arguments, settings_from, web_folder
 from splatcam.streams import StreamHub
 from splatcam.telemetry import Telemetry
@@ -139,26 +140,6 @@ def add_websocket(app: FastAPI, hub: StreamHub, settings: Settings) -> None:
             await session.run()
         finally:
             open_sessions.discard(session)
-
-
-class WebSocketTransport:
-    """FastAPI's websocket as the session wants it."""
-
-    def __init__(self, websocket: WebSocket) -> None:
-        self._websocket = websocket
-
-    async def receive(self) -> bytes | str:
-        message = await self._websocket.receive()
-        if message["type"] == "websocket.disconnect":
-            raise Disconnected
-        data = message.get("bytes")
-        return data if data is not None else message["text"]
-
-    async def send(self, data: bytes) -> None:
-        try:
-            await self._websocket.send_bytes(data)
-        except (WebSocketDisconnect, RuntimeError) as error:  # RuntimeError: closed while we were about to send
-            raise Disconnected from error
 
 
 # ---------------------------------------------------------------- command line

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from splatcam.codecs import Fields, Points, encoder_of
 from splatcam.estimators import Estimator, Prediction
+from splatcam.frame_job import FrameJob, FrameRefused, FrameResult, SceneFacts
 from splatcam.frames import BadFrame, Frame, decode_frame, encode_picture, is_picture_only
 from splatcam.gaussians import Gaussians
-from splatcam.jobs import FrameJob, FrameRefused, FrameResult, SceneFacts
 from splatcam.network_splats import NetworkSplats, network_gaussians, network_splats
 from splatcam.pixel_splats import PixelSurface, pixel_points, pixel_splats, pixel_surface
 from splatcam.prune import PruneOptions, depth_limits, prune

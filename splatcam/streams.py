@@ -15,7 +15,7 @@ from typing import Protocol
 
 from splatcam import wire
 from splatcam.engine import Engine, EngineFailed, EngineStatus
-from splatcam.jobs import FrameJob, FrameRefused, FrameResult, SceneFacts
+from splatcam.frame_job import FrameJob, FrameRefused, FrameResult, SceneFacts
 from splatcam.latest_slot import LatestSlot
 from splatcam.telemetry import Telemetry
 from splatcam.variants import MAX_VARIANTS, Variant

@@ -10,7 +10,7 @@ from typing import Any
 from splatcam import wire
 from splatcam.bench.links import LocalLink
 from splatcam.engine import EngineFailed, EngineStatus, OnStatus
-from splatcam.jobs import FrameJob, FrameRefused, FrameResult, SceneFacts
+from splatcam.frame_job import FrameJob, FrameRefused, FrameResult, SceneFacts
 from splatcam.rendering.picture_job import Picture, PictureJob
 from splatcam.session import Session
 from splatcam.settings import Settings

@@ -14,7 +14,7 @@ from splatcam.codecs import compact
 from splatcam.engine import EngineStatus
 from splatcam.engine.inline import InlineEngine
 from splatcam.estimators import EstimatorUnavailable, auto, registry
-from splatcam.jobs import FrameJob
+from splatcam.frame_job import FrameJob
 from splatcam.pipeline import process_frame
 from splatcam.settings import Settings
 from splatcam.streams import StreamHub

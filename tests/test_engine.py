@@ -19,7 +19,7 @@ from splatcam.engine import Engine, EngineFailed, EngineStatus, worker
 from splatcam.engine.child import ChildEngine
 from splatcam.engine.inline import InlineEngine
 from splatcam.engine.messages import LoadFailed
-from splatcam.jobs import FrameJob, FrameRefused
+from splatcam.frame_job import FrameJob, FrameRefused
 from splatcam.rendering.orbit_query import parse_query
 from splatcam.rendering.picture_job import NothingToShow, PictureJob
 from splatcam.rendering.shading import MODES

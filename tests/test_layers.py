@@ -35,7 +35,7 @@ ROWS = (
     ("splatcam.rendering",),
     ("gsply_helpers",),
     ("splatcam.prune",),
-    ("splatcam.jobs", "splatcam.ack_window", "splatcam.adaptation", "splatcam.latest_slot"),
+    ("splatcam.frame_job", "splatcam.ack_window", "splatcam.adaptation", "splatcam.latest_slot"),
     ("splatcam.variants", "splatcam.frames"),
     ("splatcam.wire",),
     ("splatcam.gaussians", "splatcam.settings", "splatcam.telemetry", "splatcam.atomic", "splatcam.cores"),

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from splatcam.bench.predicted import PredictedEstimator, predict
 from splatcam.estimators import registry
+from splatcam.frame_job import FrameJob, FrameRefused
 from splatcam.frames import decode_frame
-from splatcam.jobs import FrameJob, FrameRefused
 from splatcam.pipeline import GRID_MULTIPLE_PX, bounds_of, grid_size, process_frame, to_grid
 from splatcam.scenes import render
 from splatcam.settings import Settings

@@ -30,9 +30,9 @@ from splatcam.engine.heap import keep_freed_memory
 from splatcam.estimators import Estimator
 from splatcam.estimators.builtin import BuiltinEstimator
 from splatcam.estimators.synthetic import SyntheticEstimator
+from splatcam.frame_job import FrameJob
 from splatcam.frames import encode_picture
 from splatcam.gaussians import Gaussians
-from splatcam.jobs import FrameJob
 from splatcam.pipeline import process_frame
 from splatcam.rendering import Rasterizer
 from splatcam.rendering.camera import Camera

@@ -12,8 +12,8 @@ from typing import Any
 
 from splatcam import wire
 from splatcam.bench.predicted import PredictedEstimator, Roughness, predict
+from splatcam.frame_job import FrameJob
 from splatcam.frames import encode_picture
-from splatcam.jobs import FrameJob
 from splatcam.pipeline import process_frame
 from splatcam.variants import Variant
 

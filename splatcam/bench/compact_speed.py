@@ -21,8 +21,8 @@ from splatcam.codecs import compact
 from splatcam.engine.heap import keep_freed_memory
 from splatcam.estimators import Estimator
 from splatcam.estimators.builtin import BuiltinEstimator
+from splatcam.frame_job import FrameJob
 from splatcam.frames import encode_picture
-from splatcam.jobs import FrameJob
 from splatcam.pipeline import process_frame
 from splatcam.settings import Settings
 from splatcam.telemetry import percentile

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from splatcam.jobs import FrameJob, FrameResult
+from splatcam.frame_job import FrameJob, FrameResult
 from splatcam.rendering.picture_job import Picture, PictureJob
 from splatcam.wire import ModelInfo
 
@@ -49,7 +49,7 @@ class Engine(Protocol):
         ...
 
     async def process(self, job: FrameJob) -> FrameResult:
-        """Raises jobs.FrameRefused or EngineFailed."""
+        """Raises frame_job.FrameRefused or EngineFailed."""
         ...
 
     async def draw(self, job: PictureJob) -> Picture:

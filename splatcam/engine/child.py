@@ -33,7 +33,7 @@ from splatcam.engine.messages import (
     Refused,
 )
 from splatcam.engine.worker import run
-from splatcam.jobs import FrameJob, FrameRefused, FrameResult
+from splatcam.frame_job import FrameJob, FrameRefused, FrameResult
 from splatcam.rendering.picture_job import NothingToShow, Picture, PictureJob
 from splatcam.settings import Settings
 

@@ -16,7 +16,7 @@ from splatcam.cores import available_cores
 from splatcam.engine import EngineFailed, EngineStatus, OnStatus
 from splatcam.engine.pictures import ScenePictures
 from splatcam.estimators import Estimator, EstimatorUnavailable, auto, registry
-from splatcam.jobs import FrameJob, FrameResult
+from splatcam.frame_job import FrameJob, FrameResult
 from splatcam.pipeline import process_frame
 from splatcam.rendering.picture_job import Picture, PictureJob
 from splatcam.settings import Settings
@@ -54,7 +54,7 @@ class EngineHost:
         threading.Thread(target=self._look_for_better, name="model-loader", daemon=True).start()
 
     def process(self, job: FrameJob) -> FrameResult:
-        """Raises jobs.FrameRefused; anything else that leaves here is a bug or a fault of the device."""
+        """Raises frame_job.FrameRefused; anything else that leaves here is a bug or a fault of the device."""
         if self._successor is not None:
             self._estimator, self._successor = self._successor, None
             self._states.clear()

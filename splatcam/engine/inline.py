@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from splatcam.engine import EngineFailed, EngineStatus, OnStatus, did_not_load
-from splatcam.jobs import FrameJob, FrameRefused, FrameResult
+from splatcam.frame_job import FrameJob, FrameRefused, FrameResult
 from splatcam.rendering.picture_job import NothingToShow, Picture, PictureJob
 from splatcam.settings import Settings
 

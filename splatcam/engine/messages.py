@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from splatcam.jobs import SceneFacts
+from splatcam.frame_job import SceneFacts
 from splatcam.rendering.picture_job import Picture, PictureJob
 from splatcam.variants import Variant
 

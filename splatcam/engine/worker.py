@@ -29,7 +29,7 @@ from splatcam.engine.messages import (
     Nothing,
     Refused,
 )
-from splatcam.jobs import FrameJob, FrameRefused, FrameResult
+from splatcam.frame_job import FrameJob, FrameRefused, FrameResult
 from splatcam.rendering.picture_job import NothingToShow, Picture, PictureJob
 from splatcam.settings import Settings
 from splatcam.variants import Variant

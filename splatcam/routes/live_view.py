@@ -5,11 +5,12 @@ The page lives under /viewer/: below /view/ are modules of the main page.
 
 from __future__ import annotations
 
-from fastapi import APIRouter, FastAPI, WebSocket, WebSocketDisconnect
+from fastapi import APIRouter, FastAPI, WebSocket
 from fastapi.responses import RedirectResponse, Response
 
 from splatcam.live_pictures import LivePictures, PictureSession
 from splatcam.routes.viewer import METHODS, picture_router, viewer_router
+from splatcam.routes.websocket import WebSocketTransport
 from splatcam.session import Disconnected
 
 LONGEST_CLIENT = 64
@@ -48,7 +49,7 @@ def _add_websocket(app: FastAPI, pictures: LivePictures, max_sessions: int) -> N
             await websocket.close(CLOSE_FULL, f"all {max_sessions} places are taken")
             return
         client = websocket.query_params.get("client", "")[:LONGEST_CLIENT]
-        session = PictureSession(_Transport(websocket), pictures, client)
+        session = PictureSession(WebSocketTransport(websocket), pictures, client)
         open_sessions.add(session)
         try:
             await session.run()
@@ -56,24 +57,3 @@ def _add_websocket(app: FastAPI, pictures: LivePictures, max_sessions: int) -> N
             pass
         finally:
             open_sessions.discard(session)
-
-
-class _Transport:
-    """FastAPI's websocket as the session wants it."""
-
-    def __init__(self, websocket: WebSocket) -> None:
-        self._websocket = websocket
-
-    async def receive(self) -> bytes | str:
-        message = await self._websocket.receive()
-        if message["type"] == "websocket.disconnect":
-            raise Disconnected
-        text = message.get("text")
-        return text if text is not None else message["bytes"]
-
-    async def send(self, data: bytes | str) -> None:
-        send = self._websocket.send_bytes if isinstance(data, bytes) else self._websocket.send_text
-        try:
-            await send(data)  # type: ignore[arg-type]
-        except (WebSocketDisconnect, RuntimeError) as error:  # RuntimeError: closed while we were about to send
-            raise Disconnected from error
