@@ -50,6 +50,11 @@ class ErrorCode(StrEnum):
     NO_GAUSSIAN_HEAD = "no_gaussian_head"
     UNKNOWN_SESSION = "unknown_session"
     TOO_MANY_VARIANTS = "too_many_variants"
+    RATE_LIMITED = "rate_limited"
+    OUT_OF_MEMORY = "out_of_memory"
+    NOT_FINITE = "not_finite"
+    QUARANTINED = "quarantined"
+    ENGINE_RESTARTING = "engine_restarting"
     ENGINE_FAILED = "engine_failed"
 
 
@@ -67,6 +72,11 @@ ERROR_EXPLANATIONS = {
     ErrorCode.NO_GAUSSIAN_HEAD: "Output `network` was asked of a model that predicts no Gaussians.",
     ErrorCode.UNKNOWN_SESSION: "`hello.watch` names a session that is not here.",
     ErrorCode.TOO_MANY_VARIANTS: "Too many different formats or settings are watched on this stream already.",
+    ErrorCode.RATE_LIMITED: "More messages or bytes than this server takes; who goes on so is closed with 1008.",
+    ErrorCode.OUT_OF_MEMORY: "The device had no memory for this frame, also not at a smaller size. Smaller ones may do.",
+    ErrorCode.NOT_FINITE: "Most of what the model made of this frame is no number.",
+    ErrorCode.QUARANTINED: "This very frame brought the model down before: it is not tried again.",
+    ErrorCode.ENGINE_RESTARTING: "The frame was lost with the model's process, which is starting again: keep sending.",
     ErrorCode.ENGINE_FAILED: "The frame could not be processed; the fault is the server's and in its log.",
 }
 
@@ -77,6 +87,7 @@ CLOSE_CODES = {
     1011: "A fault of the server: come back after a pause.",
     1012: "The server restarts: come back now.",
     1013: "The server is full: come back after a pause.",
+    4408: "Nothing was sent or watched for long: come back when there is something.",
 }
 
 
@@ -269,7 +280,7 @@ class Status(_Message):
     """What the engine is doing, unasked for, to clients that said hello."""
 
     type: Literal["status"] = "status"
-    state: Literal["starting", "loading", "ready", "failed"]
+    state: Literal["starting", "loading", "ready", "restarting", "failed"]
     message: str = Field(description="a sentence for people")
     progress: float | None = Field(None, description="0 to 1 while loading, where known")
 

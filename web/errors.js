@@ -72,12 +72,20 @@ const SERVER = {
   too_many_variants:
     "Too many different formats are watched on this stream already. Open the page without extra parameters, " +
     "or wait until a viewer leaves.",
+  rate_limited: "The server takes fewer pictures than this page sends.",
+  out_of_memory: "The server had no memory for a picture of this size.",
+  not_finite: "The model made nothing usable of a frame.",
+  quarantined: "A frame brought the model down before; the server leaves it out.",
+  engine_restarting: "The model is starting again; the picture goes on by itself.",
   engine_failed: "The server could not process a frame; its log says why.",
 };
 
 export const SERVER_CODES = Object.keys(SERVER);
 
-const ABOUT_ONE_FRAME = ["message_too_large", "not_jpeg", "bad_jpeg", "frame_too_large", "engine_failed", "unreadable"];
+const ABOUT_ONE_FRAME = [
+  "message_too_large", "not_jpeg", "bad_jpeg", "frame_too_large", "rate_limited", "out_of_memory", "not_finite",
+  "quarantined", "engine_restarting", "engine_failed", "unreadable",
+];
 
 /** Whether the next good frame makes this error the past. */
 export function passesWithTheFrame(code) {
@@ -101,6 +109,7 @@ const CLOSED = {
   1011: "The server has a fault.",
   1012: "The server is restarting.",
   1013: "The server is full.",
+  4408: "Nothing was sent for long, so the server made room for others.",
 };
 
 /** The websocket's close code and the wait before the next attempt (null: none) → a sentence. */

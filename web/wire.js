@@ -86,7 +86,7 @@ const SERVER_MESSAGES = {
     limits: mapOf(LIMITS),
   },
   status: {
-    state: oneOf("starting", "loading", "ready", "failed"), message: isText, progress: optional(isNumber),
+    state: oneOf("starting", "loading", "ready", "restarting", "failed"), message: isText, progress: optional(isNumber),
   },
   adapted: {
     format: isText, output: isText, stride: isCount, depth_bits: optional(isCount), max_fps: optional(isNumber),

@@ -13,7 +13,7 @@ from splatcam.frame_job import FrameJob, FrameResult
 from splatcam.rendering.picture_job import Picture, PictureJob
 from splatcam.wire import ModelInfo
 
-EngineState = Literal["starting", "loading", "ready", "failed"]
+EngineState = Literal["starting", "loading", "ready", "restarting", "failed"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,10 @@ OnStatus = Callable[[EngineStatus], None]
 
 class EngineFailed(RuntimeError):
     """The engine cannot work: the model did not load, or the process is gone."""
+
+
+class EngineRestarting(EngineFailed):
+    """The process that had this frame is gone, and another one is on its way."""
 
 
 def did_not_load(name: str, error: Exception) -> str:

@@ -32,6 +32,7 @@ test("a stream that hangs is stalled, also where the picture is frozen", () => {
 });
 
 test("a failed model and a file on the screen are told before all else", () => {
+  assert.equal(textOf({ status: { state: "restarting", message: "" } }), "The model restarts");
   assert.equal(textOf({ status: { state: "failed", message: "no memory" } }), "The model failed");
   assert.equal(textOf({ isShowingFile: true, connection: "waiting" }), "File");
 });

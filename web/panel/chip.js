@@ -14,6 +14,7 @@ export function chipOf({ connection, status, isStalled, isFrozen, isShowingFile,
   if (connection === "refused") return { kind: "bad", text: "Refused by the server" };
   if (connection === "closed") return { kind: "bad", text: "Disconnected" };
   if (status?.state === "failed") return { kind: "bad", text: "The model failed" };
+  if (status?.state === "restarting") return { kind: "busy", text: "The model restarts" };
   if (isStalled) return { kind: "bad", text: "Stalled" };
   if (isFrozen) return { kind: "quiet", text: "Frozen" };
   if (!hasSource) return { kind: "quiet", text: "Connected" };
