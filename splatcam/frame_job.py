@@ -36,6 +36,7 @@ class FrameResult:
     timings_ms: dict[str, float]
     facts: SceneFacts | None = None
     scene: Any = None  # the Gaussians that were asked for: they stay where torch is
+    dropped_nonfinite: int = 0  # pixels of which the model gave no number
 
 
 class FrameRefused(Exception):

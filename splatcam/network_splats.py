@@ -57,15 +57,16 @@ class NetworkSplats:
 
 
 def network_gaussians(prediction: Prediction, stride: int) -> Gaussians:
-    """All of them; with a stride every n-th of every n-th row, as much larger."""
+    """Those with numbers; with a stride every n-th of every n-th row, as much larger."""
     gaussians = prediction.gaussians
     if gaussians is None:
         raise ValueError("the model promised Gaussians and predicted none")
-    if stride == 1:
+    if stride == 1 and prediction.usable is None:
         return gaussians
     height, width = prediction.depth.shape
-    pixels = torch.arange(height * width, device=gaussians.device).reshape(height, width)
-    chosen = gaussians.select(pixels[::stride, ::stride].reshape(-1))
+    pixels = torch.arange(height * width, device=gaussians.device).reshape(height, width)[::stride, ::stride]
+    usable = None if prediction.usable is None else prediction.usable[::stride, ::stride]
+    chosen = gaussians.select(pixels.reshape(-1) if usable is None else pixels[usable])
     return replace(chosen, scales=chosen.scales * stride)
 
 

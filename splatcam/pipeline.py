@@ -14,6 +14,7 @@ from torch import Tensor
 
 from splatcam.codecs import Fields, Points, encoder_of
 from splatcam.estimators import Estimator, Prediction
+from splatcam.finite import NotFinite, only_finite
 from splatcam.frame_job import FrameJob, FrameRefused, FrameResult, SceneFacts
 from splatcam.frames import BadFrame, Frame, decode_frame, encode_picture, is_picture_only
 from splatcam.gaussians import Gaussians
@@ -22,7 +23,7 @@ from splatcam.pixel_splats import PixelSurface, pixel_points, pixel_splats, pixe
 from splatcam.prune import PruneOptions, depth_limits, prune
 from splatcam.telemetry import FrameTimings
 from splatcam.variants import Variant
-from splatcam.wire import Bounds, Format
+from splatcam.wire import Bounds, ErrorCode, Format
 
 GRID_MULTIPLE_PX = 14  # the patch size of Depth Anything 3
 BORDER_FRACTION = PruneOptions.border_fraction
@@ -40,7 +41,8 @@ def process_frame(
 ) -> tuple[FrameResult, Any]:
     """Decode, estimate once, encode once per variant. Returns the result and the estimator's next state.
 
-    Raises FrameRefused for a frame that cannot be decoded; the state the caller holds stays good.
+    Raises FrameRefused for a frame that cannot be decoded, or that the model has no numbers for; the state the caller
+    holds stays good.
     """
     timings = FrameTimings()
     with timings.stage("decode"):
@@ -50,11 +52,12 @@ def process_frame(
     wants_gaussians = any(variant.output == "network" for variant in (*job.variants, *([kept_as] if kept_as else [])))
     with timings.stage("estimate"):
         prediction, next_state = estimator.estimate(image, wants_gaussians=wants_gaussians, state=state)
+        prediction, missing = _only_finite(prediction)
     encoder = _FrameEncoder(job.jpeg, prediction, estimator.info.name, timings)
     fields = {variant: encoder.fields_of(variant) for variant in job.variants}
     scene = encoder.gaussians_of(kept_as) if kept_as else None
     facts = facts_of(scene) if scene is not None else None
-    return FrameResult(fields, timings.ms, facts, scene), next_state
+    return FrameResult(fields, timings.ms, facts, scene, missing), next_state
 
 
 def _decode(job: FrameJob, max_frame_pixels: int) -> Frame:
@@ -64,6 +67,13 @@ def _decode(job: FrameJob, max_frame_pixels: int) -> Frame:
         )
     except BadFrame as error:
         raise FrameRefused(error.code, str(error)) from error
+
+
+def _only_finite(prediction: Prediction) -> tuple[Prediction, int]:
+    try:
+        return only_finite(prediction)
+    except NotFinite as error:
+        raise FrameRefused(ErrorCode.NOT_FINITE, str(error)) from error
 
 
 def grid_size(width_px: int, height_px: int, long_side_px: int) -> tuple[int, int]:

@@ -95,7 +95,8 @@ def pixel_splats(prediction: Prediction, stride: int = 1, border_fraction: float
     rounded down: what `prune` would drop need not be built. Rows in order, `grid` set; K = 1 (colour only).
     """
     window = window_of(prediction, stride, border_fraction)
-    return surface_splats(window.cut(prediction.depth), window.cut(prediction.image), window)
+    splats = surface_splats(window.cut(prediction.depth), window.cut(prediction.image), window)
+    return splats if prediction.usable is None else splats.select(window.cut(prediction.usable).reshape(-1))
 
 
 def surface_splats(depth: Tensor, image: Tensor, window: Window, opacity: float = OPACITY) -> Gaussians:
@@ -117,7 +118,11 @@ def pixel_points(prediction: Prediction, stride: int = 1, border_fraction: float
     """The same pixels as `pixel_splats`, as points: positions [N, 3] f32, OpenCV axes, and colours [N, 3] uint8."""
     window = window_of(prediction, stride, border_fraction)
     positions = _points(window.cut(prediction.depth), window)
-    return positions, window.cut(prediction.image).to(positions.device).reshape(-1, 3)
+    colors = window.cut(prediction.image).to(positions.device).reshape(-1, 3)
+    if prediction.usable is None:
+        return positions, colors
+    usable = window.cut(prediction.usable).reshape(-1)
+    return positions[usable], colors[usable]
 
 
 def pixel_surface(prediction: Prediction, stride: int, options: PruneOptions) -> PixelSurface:
@@ -126,9 +131,10 @@ def pixel_surface(prediction: Prediction, stride: int, options: PruneOptions) ->
     Depths that are no depths (0, infinite, not a number) are replaced by the nearest, and not kept.
     """
     window = window_of(prediction, stride, options.border_fraction)
-    depth, kept = window.cut(prediction.depth), None
+    depth, kept = window.cut(prediction.depth), None if prediction.usable is None else window.cut(prediction.usable)
     if options.max_depth_percentile < 1:
-        kept = depth <= depth_limits(prediction.depth[None], options.max_depth_percentile)
+        near = depth <= depth_limits(prediction.depth[None], options.max_depth_percentile)
+        kept = near if kept is None else near & kept
     if options.min_opacity > OPACITY:
         kept = torch.zeros_like(depth, dtype=torch.bool)
     low, high = torch.stack(depth.aminmax()).tolist()  # not a number where one is not

@@ -195,16 +195,23 @@ def _indices(keep: Tensor) -> Tensor:
 def _drop_nonfinite(gaussians: Gaussians) -> Gaussians:
     if gaussians.count == 0 or _surely_finite(gaussians):
         return gaussians
-    keep = (gaussians.scales > 0).all(dim=1)
-    for name in TENSORS:
-        keep &= getattr(gaussians, name).reshape(gaussians.count, -1).isfinite().all(dim=1)
+    keep = (gaussians.scales > 0).all(dim=1) & finite_rows(gaussians)
     return gaussians.select(_indices(keep))
 
 
 def _surely_finite(gaussians: Gaussians) -> bool:
+    return bool(gaussians.scales.amin() > 0) and sum_is_finite(*(getattr(gaussians, name) for name in TENSORS))
+
+
+def finite_rows(gaussians: Gaussians) -> Tensor:
+    """[N] bool: the Gaussians all of whose values are finite."""
+    rows = [getattr(gaussians, name).reshape(gaussians.count, -1).isfinite().all(dim=1) for name in TENSORS]
+    return torch.stack(rows).all(dim=0)
+
+
+def sum_is_finite(*tensors: Tensor) -> bool:
     """One value that is not finite makes the sum of all not finite, so a finite sum answers for all of them.
 
     (Finite values whose sum overflows are merely searched one by one.)
     """
-    total = torch.stack([getattr(gaussians, name).sum() for name in TENSORS]).sum()
-    return bool(total.isfinite() & (gaussians.scales.amin() > 0))
+    return bool(torch.stack([tensor.sum() for tensor in tensors]).sum().isfinite())

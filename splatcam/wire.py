@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 PROTOCOL_VERSION = 1
 JPEG_MAGIC = b"\xff\xd8\xff"
+MAX_WORD_BYTES = 16 * 1024  # of a client's message that is no frame
 
 Output = Literal["network", "pixel", "points"]
 SphericalHarmonics = Literal["dc", "full"]
@@ -63,9 +64,9 @@ ERROR_EXPLANATIONS = {
     ErrorCode.BAD_MESSAGE: "Neither a JPEG (FF D8 FF) nor one msgpack map with string keys.",
     ErrorCode.UNKNOWN_TYPE: "The map's `type` is missing or not one of the client's messages.",
     ErrorCode.BAD_FIELD: "A field is missing, unknown, of the wrong type or out of range; the message names it.",
-    ErrorCode.MESSAGE_TOO_LARGE: "Over `limits.max_message_bytes`. Far beyond it the socket closes with 1009.",
+    ErrorCode.MESSAGE_TOO_LARGE: "Over `limits.max_message_bytes`, or 16 KB and no frame. Far beyond: close code 1009.",
     ErrorCode.NOT_JPEG: "The `jpeg` field does not start with FF D8 FF.",
-    ErrorCode.BAD_JPEG: "Truncated, damaged, CMYK, or built to keep a decoder busy.",
+    ErrorCode.BAD_JPEG: "Truncated, damaged, CMYK, too small, too narrow, or built to keep a decoder busy.",
     ErrorCode.FRAME_TOO_LARGE: "More pixels than `limits.max_frame_pixels`.",
     ErrorCode.UNSUPPORTED_PROTOCOL: "`hello` asks for a protocol version this server does not speak.",
     ErrorCode.UNSUPPORTED_FORMAT: "None of the formats in `hello` can carry the output asked for.",
@@ -73,7 +74,7 @@ ERROR_EXPLANATIONS = {
     ErrorCode.UNKNOWN_SESSION: "`hello.watch` names a session that is not here.",
     ErrorCode.TOO_MANY_VARIANTS: "Too many different formats or settings are watched on this stream already.",
     ErrorCode.RATE_LIMITED: "More messages or bytes than this server takes; who goes on so is closed with 1008.",
-    ErrorCode.OUT_OF_MEMORY: "The device had no memory for this frame, also not at a smaller size. Smaller ones may do.",
+    ErrorCode.OUT_OF_MEMORY: "The device had no memory for this frame, also not at a smaller size. Others may do.",
     ErrorCode.NOT_FINITE: "Most of what the model made of this frame is no number.",
     ErrorCode.QUARANTINED: "This very frame brought the model down before: it is not tried again.",
     ErrorCode.ENGINE_RESTARTING: "The frame was lost with the model's process, which is starting again: keep sending.",
@@ -106,6 +107,7 @@ class _Message(BaseModel):
 
 FrameId = Annotated[int, Field(ge=0, lt=2**53)]
 Stride = Annotated[int, Field(ge=1, le=16)]
+FormatName = Annotated[str, Field(max_length=64)]
 ResultsPerS = Annotated[float, Field(gt=0, le=240)]
 Milliseconds = Annotated[float, Field(description="milliseconds")]
 
@@ -117,7 +119,7 @@ class Hello(_Message):
 
     type: Literal["hello"] = "hello"
     protocol: int = Field(description="protocol version, 1")
-    formats: list[str] = Field(
+    formats: list[FormatName] = Field(
         min_length=1,
         max_length=16,
         description="result formats this client reads, preferred first; unknown ones are skipped",
@@ -198,6 +200,17 @@ class PlainFrame(_Message):
     jpeg: bytes
 
 
+_NAMES_A_FRAME = msgpack.packb("type") + msgpack.packb("frame")
+_NAMED_WITHIN_BYTES = 64
+
+
+def looks_like_frame(data: bytes | str) -> bool:
+    """Whether a message that is not read any further carries a picture: a guess, for counting."""
+    if isinstance(data, str):
+        return False
+    return data.startswith(JPEG_MAGIC) or _NAMES_A_FRAME in data[:_NAMED_WITHIN_BYTES]
+
+
 def parse_client_message(data: bytes | str, max_message_bytes: int) -> Any:
     """One websocket message → PlainFrame or one of CLIENT_MESSAGES. Raises WireError, nothing else."""
     if isinstance(data, str):
@@ -207,6 +220,10 @@ def parse_client_message(data: bytes | str, max_message_bytes: int) -> Any:
     if data.startswith(JPEG_MAGIC):
         return PlainFrame.model_construct(jpeg=data)
     fields = _unpack_map(data, max_message_bytes)
+    if len(data) > MAX_WORD_BYTES and fields.get("type") != "frame":
+        raise WireError(
+            ErrorCode.MESSAGE_TOO_LARGE, f"{len(data)} bytes are over the limit of {MAX_WORD_BYTES} but for frames"
+        )
     try:
         message = _client_message.validate_python(fields)
     except ValidationError as error:
@@ -220,13 +237,54 @@ def parse_client_message(data: bytes | str, max_message_bytes: int) -> Any:
     return message
 
 
+class _OneMap:
+    """What a client's message is made of: one map, and in it one list at most. The hooks of one unpacking.
+
+    The innermost of nested maps or lists ends first and the next one to end is refused, so that nothing is built
+    of a message that nests: without this 2 MB of empty maps take a second and 100 MB.
+    """
+
+    def __init__(self) -> None:
+        self._maps = 0
+        self._lists = 0
+
+    def end_map(self, pairs: list[tuple[Any, Any]]) -> dict[str, Any]:
+        self._maps += 1
+        if self._maps > 1:
+            raise ValueError("a map in a map")
+        fields = dict(pairs)
+        if len(fields) < len(pairs):
+            raise ValueError("a key comes twice")
+        if not all(isinstance(name, str) for name in fields):
+            raise ValueError("a key is no string")
+        return fields
+
+    def end_list(self, values: list[Any]) -> list[Any]:
+        self._lists += 1
+        if self._lists > 1:
+            raise ValueError("more than one list")
+        return values
+
+    def extension(self, code: int, data: bytes) -> Any:
+        raise ValueError("an extension type")
+
+
 def _unpack_map(data: bytes, max_message_bytes: int) -> dict[str, Any]:
+    shape = _OneMap()
     try:
         fields = msgpack.unpackb(
-            data, max_bin_len=max_message_bytes, max_str_len=1024, max_array_len=16, max_map_len=16, max_ext_len=0
+            data,
+            object_pairs_hook=shape.end_map,
+            list_hook=shape.end_list,
+            ext_hook=shape.extension,
+            max_bin_len=max_message_bytes,
+            max_str_len=1024,
+            max_array_len=16,
+            max_map_len=16,
+            max_ext_len=0,
         )
     except (ValueError, TypeError) as error:  # TypeError: a key that cannot be hashed
-        raise WireError(ErrorCode.BAD_MESSAGE, f"not a msgpack map: {error}") from None
+        raise WireError(ErrorCode.BAD_MESSAGE, f"not a msgpack map: {str(error) or 'nested too deeply'}") from None
     if not isinstance(fields, dict):
         raise WireError(ErrorCode.BAD_MESSAGE, f"a msgpack map is expected, not {type(fields).__name__}")
     return fields
@@ -235,7 +293,7 @@ def _unpack_map(data: bytes, max_message_bytes: int) -> dict[str, Any]:
 def _refusal(error: ValidationError, fields: dict[str, Any]) -> WireError:
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     frame_id = fields.get("frame_id")
-    frame_id = frame_id if type(frame_id) is int and frame_id >= 0 else None
+    frame_id = frame_id if type(frame_id) is int and 0 <= frame_id < 2**53 else None
     if first["type"].startswith("union_tag"):
         return WireError(ErrorCode.UNKNOWN_TYPE, ERROR_EXPLANATIONS[ErrorCode.UNKNOWN_TYPE], frame_id)
     return WireError(ErrorCode.BAD_FIELD, f"{'.'.join(map(str, first['loc']))}: {first['msg']}", frame_id)

@@ -237,6 +237,14 @@ def test_weights_that_are_not_there_are_refused(copied: Path) -> None:
     assert "has no model.safetensors" in refusal(copied)
 
 
+@pytest.mark.parametrize("name", ["model.pt", "model.pth", "pytorch_model.bin", "model.ckpt", "model.pkl"])
+def test_weights_that_could_run_code_are_refused_by_name_and_never_opened(copied: Path, name: str) -> None:
+    (copied / "model.safetensors").rename(copied / name)
+    (copied / name).chmod(0)
+    sentence = refusal(copied)
+    assert f"has no model.safetensors, and {name} is not read" in sentence and "run code" in sentence
+
+
 @pytest.mark.parametrize("keep_bytes", [0, 7, 100, 200_000])
 def test_truncated_weights_are_refused(copied: Path, keep_bytes: int) -> None:
     weights = copied / "model.safetensors"

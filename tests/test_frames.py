@@ -98,8 +98,76 @@ def test_a_scan_bomb_is_refused_by_its_header() -> None:
 
 def test_a_progressive_jpeg_is_welcome() -> None:
     data = saved(Image.fromarray(picture()), progressive=True)
-    assert read_jpeg_header(data).scans > 1
+    header = read_jpeg_header(data)
+    assert header.is_progressive and header.scans > 1
     assert decode_frame(data).height == 72
+
+
+def test_the_largest_frame_is_welcome_baseline_and_progressive() -> None:
+    for progressive in (False, True):
+        data = saved(Image.fromarray(picture(1920, 1080)), progressive=progressive)
+        assert decode_frame(data).width == 1920
+
+
+def test_what_keeps_a_decoder_busy_for_long_is_refused_before_it_begins() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (1080, 1920, 3), dtype=np.uint8)
+    slow = saved_noise(noise, progressive=True)
+    with pytest.raises(BadFrame, match="takes too long"):
+        decode_frame(slow)
+    assert decode_frame(slow, max_pixels=100_000_000).width == 1920, "where larger pictures are allowed there is time"
+    assert decode_frame(saved_noise(noise, progressive=False)).width == 1920
+
+
+def saved_noise(noise: np.ndarray, progressive: bool) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(noise).save(buffer, "JPEG", quality=40, subsampling=0, progressive=progressive)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(("width", "height"), [(16, 16), (16, 256), (256, 16)])
+def test_the_smallest_and_the_narrowest_frames_are_decoded(width: int, height: int) -> None:
+    assert decode_frame(jpeg(width, height)).rgb.shape == (height, width, 3)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "why"), [(15, 16, "small"), (16, 15, "small"), (16, 257, "narrow"), (272, 16, "narrow")]
+)
+def test_smaller_and_narrower_frames_are_refused_in_words(width: int, height: int, why: str) -> None:
+    with pytest.raises(BadFrame, match=why) as refused:
+        decode_frame(jpeg(width, height))
+    assert refused.value.code == "bad_jpeg"
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_the_orientation_is_read_in_either_byte_order(order: str) -> None:
+    assert read_jpeg_header(with_tiff(tiff(6, order))).orientation == 6
+    assert decode_frame(with_tiff(tiff(6, order))).rgb.shape == (96, 72, 3)
+
+
+@given(st.binary(max_size=200))
+def test_a_broken_exif_block_leaves_the_picture_as_it_is(block: bytes) -> None:
+    frame = decode_frame(with_tiff(b"II*\0" + block))
+    assert sorted(frame.rgb.shape) == [3, 72, 96]
+
+
+def test_of_several_exif_blocks_the_first_tells_the_orientation() -> None:
+    data = with_tiff(tiff(3, "<"))
+    twice = data[:2] + exif_segment(tiff(6, "<")) + data[2:]
+    assert read_jpeg_header(twice).orientation == 6
+
+
+def tiff(orientation: int, order: str) -> bytes:
+    head = b"II*\0" if order == "<" else b"MM\0*"
+    return head + struct.pack(order + "IHHHIHHI", 8, 1, 0x0112, 3, 1, orientation, 0, 0)
+
+
+def with_tiff(block: bytes) -> bytes:
+    return jpeg()[:2] + exif_segment(block) + jpeg()[2:]
+
+
+def exif_segment(block: bytes) -> bytes:
+    body = b"Exif\0\0" + block
+    return b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body
 
 
 @given(st.integers(0, 3000), st.binary(min_size=1, max_size=8))

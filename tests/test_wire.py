@@ -88,6 +88,35 @@ def test_a_message_over_the_limit_is_not_even_unpacked() -> None:
     assert refusal(JPEG + bytes(100), limit=50).code == ErrorCode.MESSAGE_TOO_LARGE
 
 
+def test_a_message_that_is_no_frame_is_small() -> None:
+    assert wire.parse_client_message(wire.encode(wire.Ping(t=1.0)), LIMIT).t == 1.0
+    large = msgpack.packb({"type": "ping", "t": 1.0, "more": bytes(wire.MAX_WORD_BYTES)})
+    assert refusal(large).code == ErrorCode.MESSAGE_TOO_LARGE
+    frame = wire.FrameMessage(frame_id=1, captured_at_ms=0.0, jpeg=JPEG + bytes(wire.MAX_WORD_BYTES))
+    assert wire.parse_client_message(wire.encode(frame), LIMIT) == frame
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (msgpack.packb({"type": "ping", "t": {}}), "a map in a map"),
+        (msgpack.packb({"formats": [], "more": []}), "more than one list"),
+        (b"\x82" + 2 * (msgpack.packb("t") + b"\x01"), "a key comes twice"),
+        (msgpack.packb({b"type": "ping"}), "a key is no string"),
+        (msgpack.packb({"t": msgpack.ExtType(1, b"")}), "an extension type"),
+        (b"\x91" * 5000, "nested too deeply"),
+    ],
+)
+def test_a_message_of_another_shape_is_refused_in_words(data: bytes, why: str) -> None:
+    refused = refusal(data)
+    assert refused.code == ErrorCode.BAD_MESSAGE
+    assert why in str(refused)
+
+
+def test_a_refusal_does_not_repeat_a_frame_id_that_no_client_can_read() -> None:
+    assert refusal(msgpack.packb({"type": "ack", "frame_id": 2**53})).frame_id is None
+
+
 @given(st.binary(max_size=200))
 def test_hostile_bytes_raise_nothing_but_wire_error(data: bytes) -> None:
     try:
@@ -127,3 +156,10 @@ def test_every_error_code_is_explained() -> None:
 
 def test_every_format_has_its_result_message() -> None:
     assert {str(f) for f in wire.Format} == {m.model_fields["type"].default for m in wire.RESULTS.values()}
+
+
+def test_a_message_that_is_not_parsed_is_told_from_a_frame_by_its_beginning() -> None:
+    frame = wire.encode(wire.FrameMessage(frame_id=1, captured_at_ms=0.0, jpeg=wire.JPEG_MAGIC))
+    assert wire.looks_like_frame(frame) and wire.looks_like_frame(wire.JPEG_MAGIC)
+    others = [wire.encode(wire.Ping(t=1.0)), wire.encode(wire.Ack(frame_id=1)), b"", b"garbage", "frame"]
+    assert not any(map(wire.looks_like_frame, others))

@@ -32,12 +32,13 @@ class Prediction:
     ((x + 0.5 - cx) / fx, (y + 0.5 - cy) / fy, 1).
     """
 
-    depth: Tensor  # [H, W] f32, z along the optical axis, > 0
+    depth: Tensor  # [H, W] f32, z along the optical axis, > 0; not finite where the model gave no number
     intrinsics: Tensor  # [3, 3] f32, of the H x W grid
     image: Tensor  # [H, W, 3] uint8, the colours of the same grid: the frame, or what a synthetic scene looks like
     confidence: Tensor | None = None  # [H, W] f32, larger is surer; the scale is the model's own
     gaussians: Gaussians | None = None  # one per pixel, only where asked for and the model has the head
     image_of: ImageOf = "camera"
+    usable: Tensor | None = None  # [H, W] bool, the pixels with numbers (`finite.only_finite`); None: all of them
 
 
 class Estimator(Protocol):

@@ -111,7 +111,7 @@ def to_prediction(raw: Mapping[str, Any], image: Tensor, da3_name: str) -> Predi
         intrinsics = default_intrinsics(height, width).to(image.device)
     else:
         intrinsics = clamp_field_of_view(intrinsics[0, 0], (height, width))
-    depth = usable_depth(raw["depth"][0, 0])
+    depth = positive_depth(raw["depth"][0, 0])
     if da3_name.startswith("da3metric"):
         depth = to_metres(depth, intrinsics)
     confidence, gaussians = raw.get("depth_conf"), raw.get("gaussians")
@@ -179,6 +179,12 @@ def usable_depth(depth: Tensor) -> Tensor:
     return torch.where(depth.isfinite() & (depth > 0), depth, SMALLEST_DEPTH)
 
 
+def positive_depth(depth: Tensor) -> Tensor:
+    """[H, W] f32 that is positive wherever it is a number. What is none stays: who asked counts it and drops it."""
+    depth = depth.float()
+    return torch.where(depth.isfinite() & (depth <= 0), SMALLEST_DEPTH, depth)
+
+
 def to_metres(depth: Tensor, intrinsics: Tensor) -> Tensor:
     """DA3METRIC predicts depth for a focal length of 300 pixels."""
     return depth * (intrinsics[0, 0] + intrinsics[1, 1]) / 2 / METRIC_FOCAL_PX
@@ -193,20 +199,21 @@ def to_gaussians(raw: Any, grid: tuple[int, int]) -> Gaussians:
     DA3 takes depth for the length of the ray here, and for z in its point clouds. Its head was trained that way, so
     nothing is repaired: splats of the network and splats from depth do not coincide away from the middle.
 
-    One that cannot be used (its depth offset took it behind the camera, which makes its scales negative; not finite)
-    keeps its place with opacity 0, so that Gaussian i stays pixel i.
+    One that cannot be used keeps its place, so that Gaussian i stays pixel i: with opacity 0 where its depth offset
+    took it behind the camera, which makes its scales negative; with no number for an opacity where it is not finite.
     """
     means, scales, rotations = raw.means[0].float(), raw.scales[0].float(), raw.rotations[0].float()
     sh = raw.harmonics[0].float().transpose(1, 2)  # [N, 3, K] → [N, K, 3]
     opacities = raw.opacities[0].float().reshape(-1)
     numbers = torch.cat([means, scales, rotations, sh.flatten(1), opacities[:, None]], dim=1)
-    good = numbers.isfinite().all(dim=1) & (scales > 0).all(dim=1)
+    finite = numbers.isfinite().all(dim=1)
+    good = finite & (scales > 0).all(dim=1)
     upright = torch.tensor([1.0, 0.0, 0.0, 0.0], device=means.device)
     return Gaussians(
         means=torch.where(good[:, None], means, 0.0),
         scales=torch.where(good[:, None], scales, SMALLEST_SCALE),
         rotations=nn.functional.normalize(torch.where(good[:, None], rotations, upright), dim=1),
-        opacities=torch.where(good, opacities, 0.0).clamp(0, 1),
+        opacities=torch.where(good, opacities, 0.0).clamp(0, 1).masked_fill(~finite, torch.nan),
         sh=torch.where(good[:, None, None], sh, 0.0).contiguous(),
         grid=grid,
     )

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 log = logging.getLogger(__name__)
+PICKLED = {".pt", ".pth", ".bin", ".ckpt", ".pkl"}
 
 
 def read_da3_name(folder: Path) -> str:
@@ -49,12 +50,20 @@ def load_network(folder: Path, device: str) -> nn.Module:
     The architecture comes from DA3's own registry by name, so a folder can bring numbers but no code.
     """
     name = read_da3_name(folder)
-    if not (folder / WEIGHTS_FILE).is_file():
-        raise EstimatorUnavailable(f"{folder} has no {WEIGHTS_FILE}")
+    require_weights(folder)
     with quiet_da3():
         net = build_architecture(name, folder)
     _load_weights(net, folder / WEIGHTS_FILE)
     return net.eval().requires_grad_(False).to(device)
+
+
+def require_weights(folder: Path) -> None:
+    """Raises EstimatorUnavailable where there is no safetensors file. Numbers are all that one can bring."""
+    if (folder / WEIGHTS_FILE).is_file():
+        return
+    pickled = next((file.name for file in sorted(folder.iterdir()) if file.suffix in PICKLED), None)
+    why = "" if pickled is None else f", and {pickled} is not read: files of its kind can run code of whoever made them"
+    raise EstimatorUnavailable(f"{folder} has no {WEIGHTS_FILE}{why}")
 
 
 def build_architecture(name: str, folder: Path) -> nn.Module:

@@ -8,7 +8,9 @@ where a host accepts and never answers. So nothing is downloaded before the hub 
 
 from __future__ import annotations
 
+import hashlib
 import queue
+import re
 import threading
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from splatcam.estimators import EstimatorUnavailable, ReportProgress
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 ASK_TIMEOUT_S = 2.0
+SHA256 = re.compile("[0-9a-f]{64}")
 
 
 def find_local(hub_id: str, revision: str) -> Path | None:
@@ -82,10 +85,31 @@ def _download(hub_id: str, revision: str, report: ReportProgress) -> Path:
 
     try:
         config = hf_hub_download(hub_id, CONFIG_FILE, revision=revision)
-        hf_hub_download(hub_id, WEIGHTS_FILE, revision=revision, tqdm_class=_progress_class(hub_id, report))
+        weights = hf_hub_download(hub_id, WEIGHTS_FILE, revision=revision, tqdm_class=_progress_class(hub_id, report))
     except Exception as error:  # network, disk, a file that is not there: see _put_answer
         raise EstimatorUnavailable(_explain(error, hub_id, revision)) from error
+    _require_whole(Path(weights), hub_id)
     return Path(config).parent
+
+
+def _require_whole(weights: Path, hub_id: str) -> None:
+    """Raises EstimatorUnavailable for a download that is not what the hub said it sends, and forgets it.
+
+    huggingface_hub looks at the size alone. Its cache names a large file by the SHA-256 that the hub tells, and
+    links to it; where the file system knows no links the name is another, and nothing is compared.
+    """
+    blob = weights.resolve()
+    if not SHA256.fullmatch(blob.name):
+        return
+    with blob.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != blob.name:
+        weights.unlink()
+        blob.unlink()
+        raise EstimatorUnavailable(
+            f"{WEIGHTS_FILE} of {hub_id} came damaged: its SHA-256 is not what the model hub says. Start again to"
+            " download it once more"
+        )
 
 
 def _explain(problem: Exception, hub_id: str, revision: str) -> str:

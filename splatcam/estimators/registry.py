@@ -15,6 +15,7 @@ from pathlib import Path
 
 from splatcam.estimators import Estimator, EstimatorUnavailable, ReportProgress, hub
 from splatcam.estimators.da3_loading import read_da3_name
+from splatcam.estimators.hub import CONFIG_FILE, WEIGHTS_FILE
 from splatcam.estimators.models import BY_DA3_NAME, BY_HUB_ID, DEFAULT_REVISION, MODELS, OWN_LICENCE, Model
 from splatcam.settings import ENVIRONMENT_PREFIX, Settings
 
@@ -56,6 +57,8 @@ def resolve(name: str) -> Target:
     folder = Path(name).expanduser()
     if folder.is_dir():
         return Target(_model_in(folder), folder)
+    if folder.is_file():
+        raise EstimatorUnavailable(f"{name} is a file: --model takes the folder with {CONFIG_FILE} and {WEIGHTS_FILE}")
     if _HUB_ID.fullmatch(name):
         return Target(_model_on_hub(name))
     if "/" in name or "\\" in name:

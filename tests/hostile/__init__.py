@@ -1,0 +1,1 @@
+"""Input that means harm: pictures and messages made by programs, mutations of them, and what once broke something."""
