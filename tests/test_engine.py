@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import math
-import os
-import signal
+import multiprocessing
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -16,9 +15,9 @@ import pytest
 import simplejpeg
 
 from splatcam.engine import Engine, EngineFailed, EngineStatus, worker
-from splatcam.engine.child import ChildEngine
 from splatcam.engine.inline import InlineEngine
 from splatcam.engine.messages import LoadFailed
+from splatcam.engine.supervised import SupervisedEngine
 from splatcam.frame_job import FrameJob, FrameRefused
 from splatcam.rendering.orbit_query import parse_query
 from splatcam.rendering.picture_job import NothingToShow, PictureJob
@@ -30,7 +29,7 @@ from tests.pictures import jpeg
 
 SPLATS = Variant(Format.SPLATS16, "pixel")
 POINTS = Variant(Format.POINTCLOUD, "points")
-ENGINES = [pytest.param(InlineEngine, id="inline"), pytest.param(ChildEngine, id="child")]
+ENGINES = [pytest.param(InlineEngine, id="inline"), pytest.param(SupervisedEngine, id="child")]
 
 
 def job(frame_id: int = 0, *variants: Variant, data: bytes | None = None, stream_id: str = "camera") -> FrameJob:
@@ -94,14 +93,14 @@ async def test_many_callers_each_get_their_own_answer(make: Callable[[Settings],
 
 
 async def test_both_engines_give_the_same_bytes() -> None:
-    async with started(InlineEngine) as (inline, _), started(ChildEngine) as (child, _):
+    async with started(InlineEngine) as (inline, _), started(SupervisedEngine) as (child, _):
         for n in range(3):  # the estimator remembers the frames before: so must both
             here, there = await inline.process(job(n)), await child.process(job(n))
             assert here.fields[SPLATS]["data"] == there.fields[SPLATS]["data"]
 
 
 async def test_a_job_that_was_given_up_does_not_answer_the_next_one() -> None:
-    async with started(ChildEngine) as (engine, _):
+    async with started(SupervisedEngine) as (engine, _):
         expected = (await engine.process(job(1, stream_id="one"))).fields[SPLATS]["data"]
         given_up = asyncio.create_task(engine.process(job(2, stream_id="two")))
         await asyncio.sleep(0)
@@ -111,7 +110,7 @@ async def test_a_job_that_was_given_up_does_not_answer_the_next_one() -> None:
 
 
 async def test_who_gives_up_while_waiting_for_a_turn_leaves_no_work_behind() -> None:
-    async with started(ChildEngine, model="synthetic", latency_ms=200) as (engine, _):
+    async with started(SupervisedEngine, model="synthetic", latency_ms=200) as (engine, _):
         under_way = asyncio.create_task(engine.process(job(0)))
         waiting = [asyncio.create_task(engine.process(job(n))) for n in range(1, 20)]
         await asyncio.sleep(0)
@@ -119,16 +118,16 @@ async def test_who_gives_up_while_waiting_for_a_turn_leaves_no_work_behind() -> 
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
         await under_way
-        assert not engine._turn.locked() and engine._outgoing.empty()
+        assert not engine._child._turn.locked() and engine._child._outgoing.empty()
 
 
 async def test_a_result_larger_than_the_shared_memory_arrives_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("splatcam.engine.child.INITIAL_BYTES", 4096)
-    async with started(ChildEngine) as (engine, _):
+    async with started(SupervisedEngine) as (engine, _):
         first = await engine.process(job(0, stream_id="one"))
         second = await engine.process(job(0, stream_id="two"))
         assert first.fields[SPLATS]["data"] == second.fields[SPLATS]["data"]
-        assert engine._shared.size > 4096
+        assert engine._child._shared.size > 4096
 
 
 async def test_without_room_for_more_shared_memory_large_results_take_the_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,11 +137,11 @@ async def test_without_room_for_more_shared_memory_large_results_take_the_pipe(m
 
     monkeypatch.setattr("splatcam.engine.child.INITIAL_BYTES", 4096)
     monkeypatch.setattr("splatcam.engine.child._reserve", full)
-    async with started(ChildEngine) as (engine, _):
+    async with started(SupervisedEngine) as (engine, _):
         first = await engine.process(job(0, stream_id="one"))
         second = await engine.process(job(0, stream_id="two"))
         assert first.fields[SPLATS]["data"] == second.fields[SPLATS]["data"]
-        assert engine._shared.size <= 4096
+        assert engine._child._shared.size <= 4096
 
 
 class Outbox:
@@ -166,7 +165,7 @@ def test_whatever_keeps_a_model_from_loading_is_told_in_one_sentence(
 
     monkeypatch.setattr("splatcam.estimators.registry.build", build)
     outbox = Outbox()
-    assert worker._load(Settings(model="small"), outbox) is None
+    assert worker._load(Settings(model="small"), outbox, worker.build_host) is None
     (told,) = (m for m in outbox.said if isinstance(m, LoadFailed))
     assert told.message.startswith("small did not load") and "\n" not in told.message
 
@@ -180,21 +179,10 @@ async def test_a_bug_costs_one_frame(make: Callable[[Settings], Engine]) -> None
         assert (await engine.process(job(1))).fields[SPLATS]["num_splats"] > 0
 
 
-async def test_when_the_engines_process_dies_callers_are_told() -> None:
-    async with started(ChildEngine) as (engine, statuses):
-        await engine.process(job())
-        os.kill(engine._process.pid, signal.SIGKILL)
-        with pytest.raises(EngineFailed):
-            while True:
-                await engine.process(job())
-        assert engine.status.state == "failed"
-        assert statuses[-1].state == "failed"
-
-
 async def test_after_closing_no_process_and_no_shared_memory_is_left() -> None:
-    async with started(ChildEngine) as (engine, statuses):
-        name, process = engine._shared.name, engine._process
-    assert not process.is_alive()
+    async with started(SupervisedEngine) as (engine, statuses):
+        name = engine._child._shared.name
+    assert not multiprocessing.active_children()
     assert statuses[-1].state == "ready", "an end that was asked for is no failure"
     with pytest.raises(FileNotFoundError):
         SharedMemory(name)
@@ -238,17 +226,3 @@ async def test_a_scene_may_be_all_that_is_wanted_of_a_frame(make: Callable[[Sett
         result = await engine.process(FrameJob("camera", 0, 0.0, jpeg(), (), wants_scene=True))
         assert result.fields == {} and result.facts is not None
         assert (await engine.draw(wanted(mode="depth"))).frame_id == 0
-
-
-async def test_pictures_that_are_waited_for_fail_with_the_engine() -> None:
-    async with started(ChildEngine) as (engine, _):
-        await engine.process(replace(job(), wants_scene=True))
-        assert isinstance(engine, ChildEngine) and engine._process is not None and engine._process.pid
-        os.kill(engine._process.pid, signal.SIGSTOP)
-        waiting = asyncio.create_task(engine.draw(wanted()))
-        await asyncio.sleep(0)
-        os.kill(engine._process.pid, signal.SIGKILL)
-        with pytest.raises(EngineFailed):
-            await waiting
-        with pytest.raises(EngineFailed):
-            await engine.draw(wanted())

@@ -1,6 +1,7 @@
 """Where the torch work runs. The server's process talks to this interface and imports no torch.
 
-`inline.py` runs it in a thread of this process (tests, benchmark); `child.py` in a process of its own (the service).
+`inline.py` runs it in a thread of this process (tests, benchmark); `supervised.py` in a process of its own, and in the
+next one when that is gone (the service).
 """
 
 from __future__ import annotations

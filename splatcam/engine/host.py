@@ -1,6 +1,6 @@
 """The torch side of every engine: holds the model, remembers each stream's state, processes jobs one at a time.
 
-Synchronous, knows no event loop and no process; `inline.py` and `child.py` bring it to the server.
+Synchronous, knows no event loop and no process; `inline.py` and `worker.py` bring it to the server.
 """
 
 from __future__ import annotations
@@ -14,12 +14,15 @@ import torch
 
 from splatcam.cores import available_cores
 from splatcam.engine import EngineFailed, EngineStatus, OnStatus
+from splatcam.engine.memory import MOST_REFUSALS, GridSteps, free_memory, is_out_of_memory, is_sticky, next_smaller
 from splatcam.engine.pictures import ScenePictures
 from splatcam.estimators import Estimator, EstimatorUnavailable, auto, registry
-from splatcam.frame_job import FrameJob, FrameResult
+from splatcam.frame_job import FrameJob, FrameRefused, FrameResult
 from splatcam.pipeline import process_frame
 from splatcam.rendering.picture_job import Picture, PictureJob
 from splatcam.settings import Settings
+from splatcam.telemetry import RestartCause
+from splatcam.wire import ERROR_EXPLANATIONS, ErrorCode
 
 logger = logging.getLogger(__name__)
 MAX_STREAMS = 64  # remembered at once; the one unused for longest is forgotten
@@ -32,13 +35,18 @@ def default_threads() -> int:
 
 
 class EngineHost:
-    """One model at a time. Under `auto` the built-in one answers until a better one is loaded."""
+    """One model at a time. Under `auto` the built-in one answers until a better one is loaded.
+
+    `must_end` tells why this process cannot go on, once it cannot.
+    """
 
     def __init__(self, settings: Settings, on_status: OnStatus) -> None:
+        self.must_end: RestartCause | None = None
         self._settings = settings
         self._on_status = on_status
         self._pictures = ScenePictures()
         self._states: OrderedDict[str, Any] = OrderedDict()
+        self._grids = GridSteps(settings.process_res)
         self._estimator: Estimator | None = None
         self._successor: Estimator | None = None  # set by the loading thread, taken between two frames
         torch.set_num_threads(settings.threads or default_threads())
@@ -58,29 +66,69 @@ class EngineHost:
         if self._successor is not None:
             self._estimator, self._successor = self._successor, None
             self._states.clear()
-        if self._estimator is None:
-            raise EngineFailed("a frame came before the model was loaded")
-        result, state = process_frame(
-            job,
-            self._estimator,
-            self._states.get(job.stream_id),
-            long_side_px=self._settings.process_res,
-            max_frame_pixels=self._settings.max_frame_pixels,
-        )
-        self._states[job.stream_id] = state
-        self._states.move_to_end(job.stream_id)
-        if len(self._states) > MAX_STREAMS:
-            self._states.popitem(last=False)
+        result = self._within_memory(job)
         if result.scene is not None:
             self._pictures.keep(job.stream_id, job.frame_id, result.scene)
         return result
 
     def draw(self, job: PictureJob) -> Picture:
         """From a thread of its own, one call at a time. Raises NothingToShow."""
-        return self._pictures.draw(job)
+        try:
+            return self._pictures.draw(job)
+        except Exception as error:
+            self._note(error)
+            raise
+
+    def _within_memory(self, job: FrameJob) -> FrameResult:
+        """On the stream's grid, else on the next smaller one, which then is the stream's. Raises FrameRefused."""
+        size_px = self._grids.size_px(job.stream_id)
+        if (result := self._attempt(job, size_px)) is not None:
+            self._grids.succeeded(job.stream_id)
+            return result
+        smaller_px = next_smaller(size_px)
+        if smaller_px < size_px and (result := self._attempt(job, smaller_px)) is not None:
+            self._grids.stepped_down(job.stream_id)
+            logger.warning("stream %s is estimated at %d px from now on: memory is short", job.stream_id, smaller_px)
+            return result
+        if self._grids.refused(job.stream_id) >= MOST_REFUSALS:
+            self.must_end = "memory"
+        raise FrameRefused(ErrorCode.OUT_OF_MEMORY, ERROR_EXPLANATIONS[ErrorCode.OUT_OF_MEMORY])
+
+    def _attempt(self, job: FrameJob, long_side_px: int) -> FrameResult | None:
+        """None where memory was too short; what the attempt held is given back then."""
+        try:
+            return self._run(job, long_side_px)
+        except Exception as error:
+            self._note(error)
+            if not is_out_of_memory(error):
+                raise
+            logger.warning("no memory for frame %d of stream %s at %d px", job.frame_id, job.stream_id, long_side_px)
+        free_memory()  # here the exception is gone, and with it what its frames held
+        return None
+
+    def _run(self, job: FrameJob, long_side_px: int) -> FrameResult:
+        if self._estimator is None:
+            raise EngineFailed("a frame came before the model was loaded")
+        result, state = process_frame(
+            job,
+            self._estimator,
+            self._states.get(job.stream_id),
+            long_side_px=long_side_px,
+            max_frame_pixels=self._settings.max_frame_pixels,
+        )
+        self._states[job.stream_id] = state
+        self._states.move_to_end(job.stream_id)
+        if len(self._states) > MAX_STREAMS:
+            self._states.popitem(last=False)
+        return result
+
+    def _note(self, error: Exception) -> None:
+        if is_sticky(error):
+            self.must_end = "device"
 
     def forget(self, stream_id: str) -> None:
         self._states.pop(stream_id, None)
+        self._grids.forget(stream_id)
         self._pictures.forget(stream_id)
 
     def _build(self, name: str) -> Estimator:

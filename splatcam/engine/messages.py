@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from splatcam.frame_job import SceneFacts
 from splatcam.rendering.picture_job import Picture, PictureJob
+from splatcam.telemetry import RestartCause
 from splatcam.variants import Variant
 
 
@@ -32,6 +33,19 @@ class LoadFailed:
 
 
 @dataclass(frozen=True)
+class Alive:
+    """Engine → server: each second, whatever else happens."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """Engine → server: the process cannot go on, and ends. A frame that is under way gets no answer."""
+
+    cause: RestartCause
+    during: Literal["frame", "picture"]
+
+
+@dataclass(frozen=True)
 class Blob:
     """Stands for bytes that lie in shared memory."""
 
@@ -47,6 +61,7 @@ class Done:
     timings_ms: dict[str, float]
     wants_bytes: int = 0
     facts: SceneFacts | None = None
+    dropped_nonfinite: int = 0
 
 
 @dataclass(frozen=True)

@@ -6,23 +6,28 @@ Importing this module imports no torch: the server's process does so to name `ru
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from multiprocessing.connection import Connection
+from multiprocessing import parent_process
+from multiprocessing.connection import Connection, wait
 from multiprocessing.shared_memory import SharedMemory
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, Literal, Protocol, cast
 
-from splatcam.engine import EngineFailed, EngineStatus, did_not_load
+from splatcam import log_format
+from splatcam.engine import EngineFailed, EngineStatus, OnStatus, did_not_load
 from splatcam.engine.heap import keep_freed_memory
 from splatcam.engine.messages import (
+    Alive,
     Answer,
     Attach,
     Blob,
     Done,
     Draw,
     Drawn,
+    Ending,
     Failed,
     Forget,
     LoadFailed,
@@ -32,36 +37,69 @@ from splatcam.engine.messages import (
 from splatcam.frame_job import FrameJob, FrameRefused, FrameResult
 from splatcam.rendering.picture_job import NothingToShow, Picture, PictureJob
 from splatcam.settings import Settings
-from splatcam.variants import Variant
-
-if TYPE_CHECKING:
-    from splatcam.engine.host import EngineHost
+from splatcam.telemetry import RestartCause
 
 logger = logging.getLogger(__name__)
+BEAT_EVERY_S = 1.0
 BLOB_FROM_BYTES = 4096  # smaller values travel through the pipe
 _GROWTH = 2
 
 
-def run(pipe: Connection, settings: Settings) -> None:
-    """Entry point of the process. Ends when the server closes the pipe or sends None."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the server decides when we end
-    logging.basicConfig(level=settings.log_level.upper(), format="%(message)s")
+class Host(Protocol):
+    """What answers in this process: engine.host.EngineHost, or a stand-in for tests."""
+
+    must_end: RestartCause | None
+
+    def load(self) -> None: ...
+
+    def process(self, job: FrameJob) -> FrameResult: ...
+
+    def draw(self, job: PictureJob) -> Picture: ...
+
+    def forget(self, stream_id: str) -> None: ...
+
+
+HostBuilder = Callable[[Settings, OnStatus], Host]  # travels to the process: a function of a module, or a value
+
+
+def build_host(settings: Settings, on_status: OnStatus) -> Host:
+    from splatcam.engine.host import EngineHost
+
+    return EngineHost(settings, on_status)
+
+
+def run(pipe: Connection, settings: Settings, build: HostBuilder) -> None:
+    """Entry point of the process. Ends when the server closes the pipe or sends None, and with the server."""
+    for signal_number in (signal.SIGINT, signal.SIGTERM):  # they may go to the whole group; the server decides
+        signal.signal(signal_number, signal.SIG_IGN)
+    log_format.configure(settings)
     keep_freed_memory()
     outbox = _Outbox(pipe)
+    threading.Thread(target=_beat, args=(outbox,), name="heartbeat", daemon=True).start()
     try:
-        host = _load(settings, outbox)
+        host = _load(settings, outbox, build)
         if host is not None:
             _serve(pipe, outbox, host)
     except (EOFError, OSError):
         pass  # the server is gone, and so are we
 
 
-def _load(settings: Settings, outbox: _Outbox) -> EngineHost | None:
+def _beat(outbox: _Outbox) -> None:
+    """A sign of life each second. Without a server the process ends here, whatever its other threads are doing."""
+    server = parent_process()
+    assert server is not None, "the engine's process is started by the server's"
+    while not wait([server.sentinel], BEAT_EVERY_S):
+        try:
+            outbox.send(Alive())
+        except OSError:
+            break
+    os._exit(0)
+
+
+def _load(settings: Settings, outbox: _Outbox, build: HostBuilder) -> Host | None:
     """The model's host, or None after telling why not."""
     try:
-        from splatcam.engine.host import EngineHost
-
-        host = EngineHost(settings, outbox.send)
+        host = build(settings, outbox.send)
         host.load()
         return host
     except EngineFailed as error:
@@ -72,16 +110,16 @@ def _load(settings: Settings, outbox: _Outbox) -> EngineHost | None:
     return None
 
 
-def _serve(pipe: Connection, outbox: _Outbox, host: EngineHost) -> None:
+def _serve(pipe: Connection, outbox: _Outbox, host: Host) -> None:
     with ThreadPoolExecutor(1, "pictures") as pencil:
         _answer(pipe, outbox, host, pencil)
 
 
-def _answer(pipe: Connection, outbox: _Outbox, host: EngineHost, pencil: ThreadPoolExecutor) -> None:
+def _answer(pipe: Connection, outbox: _Outbox, host: Host, pencil: ThreadPoolExecutor) -> None:
     """Until the server says None."""
     while (message := pipe.recv()) is not None:
         if isinstance(message, FrameJob):
-            outbox.send(Answer(_outcome(host, message, outbox)))
+            _answer_frame(host, message, outbox)
         elif isinstance(message, Draw):
             pencil.submit(_draw, host, message, outbox)
         elif isinstance(message, Forget):
@@ -90,7 +128,22 @@ def _answer(pipe: Connection, outbox: _Outbox, host: EngineHost, pencil: ThreadP
             outbox.attach(message.name)
 
 
-def _outcome(host: EngineHost, job: FrameJob, outbox: _Outbox) -> Done | Refused | Failed:
+def _answer_frame(host: Host, job: FrameJob, outbox: _Outbox) -> None:
+    outcome = _outcome(host, job, outbox)
+    if host.must_end != "device":  # with the device the frame is lost
+        outbox.send(Answer(outcome))
+    _end_if_it_must(host, outbox, "frame")
+
+
+def _end_if_it_must(host: Host, outbox: _Outbox, during: Literal["frame", "picture"]) -> None:
+    """At once: what a broken device would do while everything is taken down in order, nobody knows."""
+    if host.must_end is not None:
+        logger.error("the engine's process ends: %s", host.must_end)
+        outbox.send(Ending(host.must_end, during))
+        os._exit(1)
+
+
+def _outcome(host: Host, job: FrameJob, outbox: _Outbox) -> Done | Refused | Failed:
     try:
         return outbox.place(host.process(job))
     except FrameRefused as error:
@@ -100,14 +153,15 @@ def _outcome(host: EngineHost, job: FrameJob, outbox: _Outbox) -> Done | Refused
         return Failed(f"the frame could not be processed: {type(error).__name__}")
 
 
-def _draw(host: EngineHost, message: Draw, outbox: _Outbox) -> None:
+def _draw(host: Host, message: Draw, outbox: _Outbox) -> None:
     try:
         outbox.send(Drawn(message.number, _picture(host, message.job)))
+        _end_if_it_must(host, outbox, "picture")
     except OSError:
         pass  # the server is gone; the thread that listens to it ends the process
 
 
-def _picture(host: EngineHost, job: PictureJob) -> Picture | Nothing | Failed:
+def _picture(host: Host, job: PictureJob) -> Picture | Nothing | Failed:
     try:
         return host.draw(job)
     except NothingToShow:
@@ -118,14 +172,14 @@ def _picture(host: EngineHost, job: PictureJob) -> Picture | Nothing | Failed:
 
 
 class _Outbox:
-    """The way back: words through the pipe (from three threads), large bytes through shared memory."""
+    """The way back: words through the pipe (from four threads), large bytes through shared memory."""
 
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
         self._lock = threading.Lock()
         self._shared: SharedMemory | None = None
 
-    def send(self, message: EngineStatus | LoadFailed | Answer | Drawn) -> None:
+    def send(self, message: EngineStatus | LoadFailed | Answer | Drawn | Alive | Ending) -> None:
         with self._lock:
             self._pipe.send(message)
 
@@ -139,7 +193,7 @@ class _Outbox:
         values = [value for fields in result.fields.values() for value in fields.values()]
         needed = sum(size for size in map(_size, values) if size >= BLOB_FROM_BYTES)
         if self._shared is None or needed > self._shared.size:
-            return Done(_with_values(result, _by_pipe), result.timings_ms, needed * _GROWTH, result.facts)
+            return _done(result, _by_pipe, wants_bytes=needed * _GROWTH)
         offset = 0
 
         def put(value: Any) -> Any:
@@ -152,11 +206,13 @@ class _Outbox:
             return blob
 
         with memoryview(cast(memoryview, self._shared.buf)) as room:  # a block with a view on it cannot be closed
-            return Done(_with_values(result, put), result.timings_ms, facts=result.facts)
+            return _done(result, put)
 
 
-def _with_values(result: FrameResult, change: Callable[[Any], Any]) -> dict[Variant, dict[str, Any]]:
-    return {variant: {n: change(value) for n, value in fields.items()} for variant, fields in result.fields.items()}
+def _done(result: FrameResult, change: Callable[[Any], Any], wants_bytes: int = 0) -> Done:
+    """The result with each value of its fields changed."""
+    fields = {variant: {name: change(value) for name, value in of.items()} for variant, of in result.fields.items()}
+    return Done(fields, result.timings_ms, wants_bytes, result.facts, result.dropped_nonfinite)
 
 
 def _by_pipe(value: Any) -> Any:
