@@ -3,13 +3,13 @@ import { AUTO, Choices } from "./choices.js";
 import { makeCommands } from "./commands.js";
 import { WorkerDecoder } from "./compact/decoder.js";
 import { Connection } from "./connection.js";
-import { GRAPHICS, LOCKED_OUT, passesWithTheFrame } from "./errors.js";
+import { GRAPHICS, passesWithTheFrame } from "./errors.js";
 import { chipOf, modelText, statusText } from "./panel/chip.js";
 import { Hud, hudRows } from "./panel/hud.js";
 import { latencyMs, Meter } from "./panel/meter.js";
 import { Notices } from "./panel/notices.js";
 import { PagePanel } from "./panel/page.js";
-import { StallWatch } from "./panel/stall.js";
+import { expectsResults, StallWatch } from "./panel/stall.js";
 import { readParameters, socketAddress } from "./parameters.js";
 import { FrameGrabber } from "./source/capture.js";
 import { filesOf, sortOut } from "./source/dropped.js";
@@ -24,10 +24,12 @@ import { hasWebGL2, Stage } from "./view/scene.js";
 import { Screen } from "./view/screen.js";
 import { SplatView } from "./view/splat_view.js";
 import { canCompileWasm } from "./view/support.js";
+import { whyRefused } from "./viewer/loss.js";
 import { countOf } from "./wire.js";
 
 const DEFAULT_LONG_SIDE_PX = 504;
 const LOOK_EVERY_MS = 250; // at the numbers and the clock
+const LOST = ["waiting", "idle", "closed"]; // states of a connection that is none
 
 const element = (id) => document.getElementById(id);
 const now = () => performance.now();
@@ -91,6 +93,7 @@ class App {
       now,
       schedule: (callback, ms) => setTimeout(callback, ms),
       random: Math.random,
+      whyRefused: () => whyRefused(fetch, { readiness: "readyz", page: document.baseURI }),
       greeting: this.#greeting(this.parameters.formats),
       wishes: () => this.choices.wishes(),
       on: {
@@ -137,6 +140,7 @@ class App {
   }
 
   #wantsFrame() {
+    this.connection.wake();
     const { state, takesFrames } = this.connection;
     if (state === "open") this.uplink.offered(now(), takesFrames);
     return takesFrames;
@@ -206,7 +210,9 @@ class App {
     document.addEventListener("visibilitychange", () => {
       this.visibleSince = document.hidden ? Infinity : wallClock();
       if (!document.hidden) this.#keepScreenOn();
+      if (!document.hidden) this.connection.wake();
     });
+    for (const press of ["pointerdown", "keydown"]) document.addEventListener(press, () => this.connection.wake());
     setInterval(() => this.#look(), LOOK_EVERY_MS);
     this.#look();
   }
@@ -247,8 +253,7 @@ class App {
 
   #onState(state, sentence) {
     if (state !== "connecting") this.notices.say("connection", sentence); // an attempt ends nothing yet
-    if (state === "waiting" || state === "closed") this.#forgetConnection();
-    if (state === "waiting") this.#askWhetherLockedOut();
+    if (LOST.includes(state)) this.#forgetConnection();
     if (this.panel !== undefined) this.#look();
   }
 
@@ -260,14 +265,7 @@ class App {
     for (const subject of ["server", "engine", "frame", "stall"]) this.notices.say(subject, "");
   }
 
-  /** Why a websocket was refused no browser says; the page itself is refused with a reason. */
-  async #askWhetherLockedOut() {
-    const answer = await fetch(document.baseURI, { method: "HEAD", cache: "no-store" }).catch(() => null);
-    if (this.connection.state !== "open") this.notices.say("access", answer?.status === 401 ? LOCKED_OUT : "");
-  }
-
   #onWelcome({ model }) {
-    this.notices.say("access", "");
     element("model").textContent = modelText(model);
     element("demonstration").hidden = !model.demonstration;
     this.sources?.followModel();
@@ -307,10 +305,9 @@ class App {
     const { counts, state: connection } = this.connection;
     const isWatching = !this.parameters.wantsSource;
     const hasSource = isWatching || this.sources.isPlaying;
-    const isServed = this.status === null || this.status.state !== "failed";
+    const expects = expectsResults({ connection, status: this.status, hasSource, isHidden: document.hidden });
     const { isStalled, sentence } = this.stall.look(now(), {
-      expects: connection === "open" && hasSource && isServed && !document.hidden,
-      isWatching, framesSeen: this.grabber.framesSeen, received: counts.received,
+      expects, isWatching, framesSeen: this.grabber.framesSeen, received: counts.received,
     });
     this.notices.say("stall", sentence);
     const { status, hasResult, lastResult } = this;

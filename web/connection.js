@@ -1,33 +1,22 @@
 // The websocket session: hello, acknowledgements, frames in flight, noticing a loss and coming back. Knows no DOM and
 // no picture; the socket, the clock and the timer come from outside, so all of it runs under `node --test`.
 import { ack, decode, frame, hello, isResult, ping, settings, shown, WireError } from "./wire.js";
-import { closedSentence, serverSentence } from "./errors.js";
+import { serverSentence } from "./errors.js";
+import { sentenceOf, whyClosed } from "./viewer/loss.js";
+import { Retries } from "./viewer/retries.js";
 
 export const WINDOW = 3; // frames sent and not yet answered
 export const FORGOTTEN_AFTER_MS = 5000; // a frame that has no answer by then is lost and holds no place in the window
 export const PING_EVERY_MS = 5000;
 export const PINGS_UNANSWERED = 3; // counted, not timed: the timers of a hidden page come a minute apart
-const FIRST_RETRY_MS = 1000;
-const LAST_RETRY_MS = 16_000;
-const FULL_RETRY_MS = 5000;
-const NOT_ALLOWED = 1008;
-const FULL = 1013;
 const LOST = 1006;
 const REFUSES_HELLO = ["unsupported_protocol", "unsupported_format"]; // no use in asking again
 
-/**
- * Milliseconds to wait before attempt `attempt` (0: the first after a session), null where trying is pointless. Full
- * jitter, of `random` in [0, 1): pages that lost the same server do not come back in the same moment.
- */
-export function retryDelayMs(closeCode, attempt, random) {
-  if (closeCode === NOT_ALLOWED) return null;
-  const ceiling = Math.min(FIRST_RETRY_MS * 2 ** attempt, LAST_RETRY_MS);
-  const floor = closeCode === FULL ? FULL_RETRY_MS : 0;
-  return floor + random * ceiling;
-}
+const STATE_BEFORE = { again: "waiting", on_demand: "idle", never: "closed" }; // what comes next
 
 export class Connection {
-  // connecting | open (the server said welcome) | refused (it said no) | waiting (to try again) | closed (for good)
+  // connecting | open (the server said welcome) | refused (it said no) | waiting (to try again) |
+  // idle (nobody needs it: until wake()) | closed (for good)
   state = "connecting";
   counts = { sent: 0, dropped: 0, received: 0, errors: 0, connects: 0 };
   welcome = null;
@@ -36,13 +25,14 @@ export class Connection {
   #socket = null;
   #inFlight = new Map(); // frame_id → {sentAt: ms, jpeg}
   #nextFrameId = 0;
-  #attempt = 0;
+  #retries = new Retries();
   #isGreeted = false; // this socket said hello
-  #whyLeft = null; // a sentence, where it was this side that closed the socket
+  #whyLeft = null; // why it was this side that closed the socket
   #unanswered = 0; // pings since the server was last heard
 
   /**
    * createSocket() → a new WebSocket; now() → milliseconds; schedule(callback, ms), as setTimeout; random() → [0, 1);
+   * whyRefused() → promise of a reason (viewer/loss.js), of a socket that never opened;
    * greeting: fields of `hello`; wishes(): fields of `settings` or null;
    * on: {state(state, sentence), asked(): the wishes went out, welcome(message), status(message), adapted(message),
    *      answered({sentAtMs, answeredAtMs, receivedAtMs: by the server's clock, bytes and frames: of it and of those
@@ -61,7 +51,12 @@ export class Connection {
     socket.binaryType = "arraybuffer";
     socket.onopen = () => this.#open(socket);
     socket.onmessage = (event) => this.#hear(event.data);
-    socket.onclose = (event) => this.#closed(event.code);
+    socket.onclose = (event) => this.#closed(event.code, event.reason);
+  }
+
+  /** There is something to send, or somebody came back: a session that was let go for idleness begins anew. */
+  wake() {
+    if (this.state === "idle") this.open();
   }
 
   get framesInFlight() {
@@ -200,7 +195,7 @@ export class Connection {
   #welcomed(message) {
     const isAnotherModel = this.state === "open" && this.welcome.model.name !== message.model.name;
     this.welcome = message;
-    this.#attempt = 0;
+    this.#retries.served(this.#options.now());
     this.#setState("open");
     this.#options.on.welcome(message);
     if (isAnotherModel) this.#ask();
@@ -218,7 +213,7 @@ export class Connection {
 
   /** A camera may still come, and a viewer may leave: ask again as after a loss. */
   #leave(sentence) {
-    this.#whyLeft = `${sentence} Trying again.`;
+    this.#whyLeft = { what: sentence, leastMs: 0, next: "again" };
     this.#socket.close();
   }
 
@@ -227,15 +222,22 @@ export class Connection {
     this.#options.on.error(sentence, code);
   }
 
-  #closed(code) {
+  /** A socket that never opened was refused, and the browser keeps the reason to itself. */
+  #closed(code, words) {
+    const wasOpen = this.#isGreeted;
     this.#socket = null;
     this.#isGreeted = false;
     this.#inFlight.clear();
-    const delay = retryDelayMs(code, this.#attempt, this.#options.random());
-    this.#attempt += 1;
-    this.#setState(delay === null ? "closed" : "waiting", this.#whyLeft ?? closedSentence(code, delay));
+    if (wasOpen) this.#goOn(this.#whyLeft ?? whyClosed(code, words));
+    else this.#options.whyRefused().then((why) => this.#goOn(why));
+  }
+
+  #goOn(why) {
     this.#whyLeft = null;
-    if (delay !== null) this.#options.schedule(() => this.open(), delay);
+    const { now, random, schedule } = this.#options;
+    const delayMs = this.#retries.lost(now(), why.leastMs, random());
+    this.#setState(STATE_BEFORE[why.next], sentenceOf(why));
+    if (why.next === "again") schedule(() => this.open(), delayMs);
   }
 
   #setState(state, sentence = "") {

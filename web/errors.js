@@ -98,22 +98,3 @@ export function serverSentence({ code, message }) {
   if (sentence === undefined) return `The server says: ${message}`;
   return sentence.endsWith(".") ? sentence : `${sentence}: ${message}`;
 }
-
-export const LOCKED_OUT =
-  "The server wants its token: open the link that it printed when it started. This page goes on by itself after that.";
-
-const CLOSED = {
-  1001: "The server is restarting.",
-  1008: "The server does not allow this connection.",
-  1009: "A message was too large for the server.",
-  1011: "The server has a fault.",
-  1012: "The server is restarting.",
-  1013: "The server is full.",
-  4408: "Nothing was sent for long, so the server made room for others.",
-};
-
-/** The websocket's close code and the wait before the next attempt (null: none) → a sentence. */
-export function closedSentence(code, delayMs) {
-  const what = CLOSED[code] ?? "The server cannot be reached.";
-  return delayMs === null ? `${what} Reload the page to try again.` : `${what} Trying again.`;
-}

@@ -24,8 +24,8 @@ const FLAGS = [
 ];
 
 /**
- * Starts a Python program that prints its address. Returns {url, stop}; stop() may be called twice. A program that no
- * test stopped keeps no test run alive and ends with it.
+ * Starts a Python program that prints its address. Returns {url, pid, stop}; stop() may be called twice. A program that
+ * no test stopped keeps no test run alive and ends with it.
  */
 export async function startServer(...args) {
   const env = { ...process.env, PYTHONUNBUFFERED: "1", OMP_NUM_THREADS: "1" };
@@ -44,7 +44,7 @@ export async function startServer(...args) {
   try {
     const url = await addressOf(child, args.join(" "));
     for (const handle of [child, child.stdout, child.stderr]) handle.unref();
-    return { url, stop };
+    return { url, pid: child.pid, stop };
   } catch (error) {
     kill();
     throw error;

@@ -149,5 +149,5 @@ test("a service that goes away is told of", async () => {
   await emptySays(viewer, NO_CAMERA);
   await server.stop();
   await says(viewer, /The server cannot be reached|The server is restarting/);
-  await finish(viewer, (fault) => fault.includes("WebSocket"));
+  await finish(viewer, (fault) => fault.includes("WebSocket") || fault.includes("Failed to load resource"));
 });

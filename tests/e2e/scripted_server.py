@@ -7,6 +7,10 @@ of the first and of each that is another, and answers `settings`. `error.CODE` i
 `error.CODE.welcome` is welcomed all the same. `close.CODE` is shown the door, `status.STATE` is told what the engine
 does, `starting` the same before there is a model and so without a welcome, `garbage` gets what is no message, `silence`
 a welcome and nothing else. A page that says hello again gets one marker in the format that it now wants.
+`restarting.STORY.FORMAT.COUNT.PACE` plays that, then says that the model restarts, and when POST /test/go
+comes that it is ready, and plays it once more.
+POST /test/refuse?status=503&reason=full&retry_after=1 closes every websocket with 1012 and refuses them from then on,
+and /readyz (503) or the page (401, 429) answer as the service would; without a query they are let in again.
 Every page can also be had under a policy that forbids WebAssembly (/no-wasm.html) or workers (/no-workers.html).
 """
 
@@ -16,6 +20,7 @@ import asyncio
 import socket
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -24,7 +29,7 @@ import numpy as np
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import FileResponse
+from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -37,6 +42,7 @@ WEB = Path(__file__).resolve().parents[2] / "web"
 GRID = (30, 40)  # height, width
 MAX_MESSAGE_BYTES = 1 << 20
 GREEN, MAGENTA, GREY = (20, 200, 40), (220, 30, 200), (90, 90, 90)
+CLOSE_RESTARTING = 1012
 FORMATS = tuple(wire.Format)
 PINNABLE = ("format", "output", "stride", "depth_bits", "max_fps")
 POLICIES = {
@@ -45,6 +51,8 @@ POLICIES = {
 }
 STATUSES = {
     "loading": wire.Status(state="loading", message="Loading the model.", progress=0.42),
+    "restarting": wire.Status(state="restarting", message="The model is starting again."),
+    "ready": wire.Status(state="ready", message="Ready."),
     "failed": wire.Status(state="failed", message="The model could not be loaded: no memory left."),
 }
 
@@ -119,8 +127,49 @@ def adapted(format: wire.Format, wishes: wire.SettingsMessage) -> wire.Adapted:
     )
 
 
+@dataclass
+class Doors:
+    """What the tests opened and shut. `refusal`: the query of /test/refuse."""
+
+    refusal: dict[str, str] = field(default_factory=dict)
+    open: set[WebSocket] = field(default_factory=set)
+    go: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def answer(self, *statuses: str) -> Response | None:
+        """None: come in."""
+        status = self.refusal.get("status")
+        if status not in statuses:
+            return None
+        wait = self.refusal.get("retry_after")
+        headers = {} if wait is None else {"Retry-After": wait}
+        return JSONResponse({"state": "ready", "reason": self.refusal.get("reason")}, int(status), headers)
+
+
+DOORS = Doors()
+
+
+async def refuse(request: Request) -> Response:
+    DOORS.refusal = dict(request.query_params)
+    if DOORS.refusal:
+        await asyncio.gather(*(websocket.close(CLOSE_RESTARTING) for websocket in DOORS.open))
+    return Response()
+
+
+async def go(_: Request) -> Response:
+    DOORS.go.set()
+    return Response()
+
+
+async def readyz(_: Request) -> Response:
+    return DOORS.answer("503") or JSONResponse({"state": "ready", "reason": None})
+
+
 async def live(websocket: WebSocket) -> None:
+    if DOORS.refusal:
+        await websocket.close()  # before it is accepted
+        return
     await websocket.accept()
+    DOORS.open.add(websocket)
     try:
         hello = await receive(websocket)
         if hello.watch is None:
@@ -130,6 +179,8 @@ async def live(websocket: WebSocket) -> None:
             await tell(websocket, *hello.watch.split("."))
     except WebSocketDisconnect:
         return
+    finally:
+        DOORS.open.discard(websocket)
 
 
 async def tell(websocket: WebSocket, name: str, *rest: str) -> None:
@@ -147,6 +198,12 @@ async def tell(websocket: WebSocket, name: str, *rest: str) -> None:
         await send(websocket, STATUSES[rest[0]])
     elif name == "garbage":
         await websocket.send_bytes(b"no msgpack map")
+    elif name == "restarting":
+        await play(websocket, *rest)
+        await send(websocket, STATUSES["restarting"])
+        await DOORS.go.wait()
+        await send(websocket, STATUSES["ready"])
+        await play(websocket, *rest)
     elif name not in ("error", "starting", "silence"):
         await play(websocket, name, *rest)
     await listen(websocket)
@@ -200,7 +257,10 @@ async def send(websocket: WebSocket, message: Any) -> None:
     await websocket.send_bytes(wire.encode(message))
 
 
-async def page(request: Request) -> FileResponse:
+async def page(request: Request) -> Response:
+    refused = DOORS.answer("401", "429")
+    if refused is not None:
+        return refused
     policy = POLICIES.get(request.url.path)
     headers = {} if policy is None else {"Content-Security-Policy": policy}
     return FileResponse(WEB / "index.html", headers=headers)
@@ -210,6 +270,9 @@ APP = Starlette(
     routes=[
         WebSocketRoute("/ws", live),
         Route("/", page),
+        Route("/readyz", readyz),
+        Route("/test/refuse", refuse, methods=["POST"]),
+        Route("/test/go", go, methods=["POST"]),
         *(Route(path, page) for path in POLICIES),
         Mount("/", StaticFiles(directory=WEB)),
     ]

@@ -1,8 +1,11 @@
 // What the page says when something is missing: a camera, a secure origin, a graphics card, WebAssembly, the server.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { FAKE_CAMERA, finish, launch, openPage, reached, says, startScriptedServer } from "./helpers.mjs";
+import {
+  FAKE_CAMERA, finish, hue, launch, meanColor, openPage, reached, says, startScriptedServer,
+} from "./helpers.mjs";
 
+const TOP_LEFT = [0.08, 0.08, 0.25, 0.25]; // of a marker
 const NO_CAMERA = ["--use-fake-device-for-media-stream=device-count=0", "--use-fake-ui-for-media-stream"];
 
 let server;
@@ -242,6 +245,62 @@ for (const [script, chip] of [["starting", "Connecting"], ["error.unsupported_fo
       await finish(page, WHAT_THE_BROWSER_LOGS);
     }));
 }
+
+const REFUSALS = [
+  ["status=503&reason=full", "The server is full. Trying again."],
+  ["status=503&reason=draining", "The server is about to stop and takes nobody new. Trying again."],
+  ["status=503&reason=loading", "The server is starting: its model is being loaded. Trying again."],
+  ["status=401", "The server wants its token: open the link that it printed when it started. Trying again."],
+  ["status=429", "The server takes no more connections from your address for now. Trying again."],
+];
+
+for (const [refusal, sentence] of REFUSALS) {
+  test(`a handshake that is refused with ${refusal}: the page says why, and comes in when it may`, (t) =>
+    withBrowser([], async (browser) => {
+      const own = await startScriptedServer();
+      t.after(own.stop);
+      const page = await openPage(browser, `${own.url}/?watch=marker.splats16.1.shown`);
+      await reached(page, "shown", 1);
+      const refuse = (query) => page.request.post(`${own.url}/test/refuse?${query}`);
+      await refuse(`${refusal}&retry_after=0`);
+      await says(page, sentence);
+      await chipSays(page, "Reconnecting");
+      await refuse("");
+      await page.locator("#message").waitFor({ state: "hidden" });
+      await reached(page, "shown", 2);
+      await finish(page, WHAT_THE_BROWSER_LOGS);
+    }));
+}
+
+for (const press of ["a press of a button", "a key", "the page that is looked at again"]) {
+  test(`a session that the server let go for idleness: the page stays away until ${press}`, () =>
+    withBrowser([], async (browser) => {
+      const page = await openScript(browser, "close.4408");
+      await says(page, "Nothing was sent for long, so the server made room for others.");
+      await chipSays(page, "Idle");
+      const connects = await page.evaluate(() => window.splatcam.counts.connects);
+      if (press === "a key") await page.keyboard.press("Shift");
+      else if (press === "a press of a button") await page.mouse.click(160, 120);
+      else await page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
+      await reached(page, "connects", connects + 1);
+      await finish(page, WHAT_THE_BROWSER_LOGS);
+    }));
+}
+
+test("a model that restarts: the page says so and keeps its picture, and then goes on", () =>
+  withBrowser([], async (browser) => {
+    const page = await openScript(browser, "restarting.marker.splats16.1.shown");
+    await reached(page, "shown", 1);
+    await chipSays(page, "The model restarts");
+    await page.locator("#engine", { hasText: "The model is starting again." }).waitFor();
+    assert.equal(await page.isHidden("#message"), true);
+    assert.equal(hue(await meanColor(page, TOP_LEFT)), "red");
+    await page.request.post(`${server.url}/test/go`);
+    await reached(page, "shown", 2);
+    await chipSays(page, "Live");
+    assert.deepEqual(await page.evaluate(() => window.splatcam.counts.connects), 1);
+    await finish(page);
+  }));
 
 test("a part of the page that cannot be loaded is told in words", () =>
   withBrowser([], async (browser) => {

@@ -15,9 +15,9 @@ test("a stream that flows is live", () => {
 });
 
 test("every state of the connection has a word of its own", () => {
-  const states = ["connecting", "waiting", "refused", "closed"];
+  const states = ["connecting", "waiting", "idle", "refused", "closed"];
   const words = states.map((connection) => textOf({ connection }));
-  assert.deepEqual(words, ["Connecting", "Reconnecting", "Refused by the server", "Disconnected"]);
+  assert.deepEqual(words, ["Connecting", "Reconnecting", "Idle", "Refused by the server", "Disconnected"]);
 });
 
 test("who has no source yet is connected, who waits for the first result is told so", () => {

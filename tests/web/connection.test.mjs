@@ -1,9 +1,8 @@
 // web/connection.js with a fake socket, a fake clock and a fake timer.
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
-import {
-  Connection, FORGOTTEN_AFTER_MS, PING_EVERY_MS, PINGS_UNANSWERED, retryDelayMs, WINDOW,
-} from "../../web/connection.js";
+import { Connection, FORGOTTEN_AFTER_MS, PING_EVERY_MS, PINGS_UNANSWERED, WINDOW } from "../../web/connection.js";
+import { HEALTHY_MS } from "../../web/viewer/retries.js";
 import { golden, msgpack } from "./golden.mjs";
 
 const { decode: unpack, encode: pack } = msgpack;
@@ -32,7 +31,7 @@ class FakeSocket {
 }
 
 const deaf = { state() {}, welcome() {}, answered() {} };
-let clock, timers, beats, sockets, seen, connection;
+let clock, timers, beats, sockets, seen, refusal, connection;
 const socket = () => sockets.at(-1);
 const serverSays = (name, changes = {}) => socket().receive({ ...golden("server", name).meaning, ...changes });
 
@@ -42,6 +41,7 @@ function connect(options = {}) {
     now: () => clock,
     schedule: (callback, ms) => (ms === PING_EVERY_MS ? beats : timers).push({ callback, ms }),
     random: () => 1,
+    whyRefused: async () => refusal,
     greeting: { formats: ["splats16"], client: "test" },
     wishes: () => null,
     on: {
@@ -66,8 +66,18 @@ function connectAndWelcome(options) {
   socket().sent.length = 0;
 }
 
+/** All promises that can go on have gone on. */
+const settle = () => new Promise((resolve) => setImmediate(resolve));
+
+/** The newest socket is refused before it opens. */
+async function refuse() {
+  socket().onclose({ code: 1006, reason: "" });
+  await settle();
+}
+
 beforeEach(() => {
   [clock, timers, beats, sockets] = [0, [], [], []];
+  refusal = { what: "The server cannot be reached.", leastMs: 0, next: "again" };
   seen = { states: [], asked: 0, statuses: [], adapted: [], answers: [], results: [], errors: [] };
 });
 
@@ -166,7 +176,7 @@ test("it can say hello again with other formats: no new socket, and no frames be
   assert.deepEqual([socket().sent[0].formats, connection.takesFrames], [["pointcloud"], false]);
   serverSays("welcome");
   assert.deepEqual([connection.takesFrames, connection.counts.connects], [true, 1]);
-  socket().onclose({ code: 1006 });
+  socket().onclose({ code: 1006, reason: "" });
   timers.pop().callback();
   socket().onopen();
   assert.deepEqual(socket().sent[0].formats, ["pointcloud"]);
@@ -219,41 +229,77 @@ test("the bytes of a message are told with its result", () => {
   assert.deepEqual(seen.results, [[7, golden("server", "splats16").bytes.length, undefined]]);
 });
 
-test("after a loss it says so, waits longer each time, and starts with an empty window", () => {
+test("after a loss it says so, waits longer each time, and starts with an empty window", async () => {
+  connectAndWelcome();
+  connection.sendFrame(clock, JPEG);
+  socket().onclose({ code: 1006, reason: "" });
+  const waits = [timers.at(-1).ms];
+  for (let i = 0; i < 5; i += 1) {
+    timers.at(-1).callback();
+    await refuse();
+    waits.push(timers.at(-1).ms);
+  }
+  assert.deepEqual(waits, [1000, 2000, 4000, 8000, 16_000, 16_000]); // at most: random() is 1 here
+  assert.equal(sockets.length, 6);
+  assert.equal(connection.framesInFlight, 0);
+  assert.deepEqual(seen.states.at(-1), ["waiting", "The server cannot be reached. Trying again."]);
+});
+
+test("five healthy seconds start the waits afresh, less do not, and frame ids go on", () => {
   connectAndWelcome();
   connection.sendFrame(clock, JPEG);
   const waits = [];
-  for (let i = 0; i < 6; i += 1) {
-    socket().onclose({ code: 1006 });
+  for (const healthyMs of [0, HEALTHY_MS - 1, HEALTHY_MS, 0]) {
+    clock += healthyMs;
+    socket().onclose({ code: 1012, reason: "" });
     waits.push(timers.at(-1).ms);
     timers.at(-1).callback();
+    socket().onopen();
+    serverSays("welcome");
   }
-  assert.deepEqual(waits, [1000, 2000, 4000, 8000, 16_000, 16_000]); // at most: random() is 1 here
-  assert.equal(sockets.length, 7);
-  assert.equal(connection.framesInFlight, 0);
-  assert.deepEqual(seen.states.at(-2), ["waiting", "The server cannot be reached. Trying again."]);
+  assert.deepEqual(waits, [1000, 2000, 1000, 2000]);
+  assert.equal(connection.sendFrame(clock, JPEG), 1);
 });
 
-test("a welcome starts the waits afresh, and frame ids go on", () => {
-  connectAndWelcome();
-  connection.sendFrame(clock, JPEG);
-  socket().onclose({ code: 1006 });
+test("a server that refuses is asked why, and left alone for as long as it asks and some more", async () => {
+  refusal = { what: "The server is full.", leastMs: 30_000, next: "again" };
+  connect();
+  await refuse();
+  assert.deepEqual(seen.states.at(-1), ["waiting", "The server is full. Trying again."]);
+  assert.equal(timers.at(-1).ms, 31_000);
+});
+
+test("until the reason is known the page is connecting, and asks no second time", async () => {
+  connect();
+  socket().onclose({ code: 1006, reason: "" });
+  assert.deepEqual([connection.state, timers.length], ["connecting", 0]);
+  await settle();
+  assert.deepEqual([connection.state, timers.length], ["waiting", 1]);
+});
+
+test("on each new socket the wishes are asked again, after the hello", () => {
+  connectAndWelcome({ wishes: () => ({ stride: 3 }) });
+  socket().onclose({ code: 1012, reason: "" });
   timers.at(-1).callback();
   socket().onopen();
-  serverSays("welcome");
-  assert.equal(connection.sendFrame(clock, JPEG), 1);
-  socket().onclose({ code: 1006 });
-  assert.equal(timers.at(-1).ms, 1000);
+  assert.deepEqual(socket().types(), ["hello", "settings"]);
+  assert.equal(socket().sent[1].stride, 3);
 });
 
-test("the close code says when to come back", () => {
-  assert.equal(retryDelayMs(1012, 0, 0.5), 500);
-  assert.equal(retryDelayMs(1013, 0, 0.5), 5500); // full: not before five seconds
-  assert.equal(retryDelayMs(1008, 0, 0.5), null); // not allowed: never
-});
-
-test("pages that lost the same server come back spread over the whole wait", () => {
-  assert.deepEqual([0, 0.25, 0.999].map((random) => retryDelayMs(1012, 3, random)), [0, 2000, 7992]);
+test("a session that was let go for idleness stays away until there is something to send, and resumes as it was", () => {
+  connectAndWelcome({ wishes: () => ({ stride: 3 }) });
+  connection.wake();
+  assert.equal(sockets.length, 1); // it was awake
+  socket().onclose({ code: 4408, reason: "idle" });
+  const sentence =
+    "Nothing was sent for long, so the server made room for others. " +
+    "The page connects again when it has a picture to send, or at your next press.";
+  assert.deepEqual([seen.states.at(-1), timers.length, sockets.length], [["idle", sentence], 0, 1]);
+  connection.wake();
+  connection.wake();
+  assert.deepEqual([connection.state, sockets.length], ["connecting", 2]);
+  socket().onopen();
+  assert.deepEqual(socket().types(), ["hello", "settings"]);
 });
 
 test("a wish that changes goes out at once, one that changes without a connection with the next hello", () => {
@@ -268,12 +314,13 @@ test("a wish that changes goes out at once, one that changes without a connectio
   assert.deepEqual(asked, [2, 3]);
 });
 
-test("where the server does not allow it, the page says so and stops", () => {
+test("where the server does not allow it, the page says so in the server's words and stops", () => {
   connectAndWelcome();
-  socket().onclose({ code: 1008 });
-  const sentence = "The server does not allow this connection. Reload the page to try again.";
+  socket().onclose({ code: 1008, reason: "too many messages" });
+  const sentence = "The server does not allow this connection (too many messages). Reload the page to try again.";
   assert.deepEqual(seen.states.at(-1), ["closed", sentence]);
-  assert.equal(timers.length, 0);
+  connection.wake();
+  assert.deepEqual([timers.length, sockets.length], [0, 1]);
 });
 
 test("a camera that is not there is asked for again as after a loss", () => {
@@ -281,7 +328,7 @@ test("a camera that is not there is asked for again as after a loss", () => {
   socket().onopen();
   serverSays("error_unknown_session");
   assert.equal(socket().isClosed, true);
-  socket().onclose({ code: 1005 });
+  socket().onclose({ code: 1005, reason: "" });
   assert.equal(timers.length, 1);
   const sentence = "The camera that this page should show is not connected. Trying again.";
   assert.deepEqual(seen.states.at(-1), ["waiting", sentence]);
@@ -305,7 +352,7 @@ test("where there is no room for one viewer more, it comes back to ask again", (
   connect();
   socket().onopen();
   serverSays("error_too_many_variants");
-  socket().onclose({ code: 1005 });
+  socket().onclose({ code: 1005, reason: "" });
   assert.equal(timers.length, 1);
   assert.match(seen.states.at(-1)[1], /^Too many different formats .* Trying again\.$/);
 });
@@ -373,7 +420,7 @@ test("whatever the server says shows that it is there", () => {
 test("the beat of a connection that is gone stops", () => {
   connectAndWelcome();
   const old = socket();
-  socket().onclose({ code: 1006 });
+  socket().onclose({ code: 1006, reason: "" });
   timers.at(-1).callback();
   beat();
   assert.deepEqual([old.sent, beats.length], [[], 0]);

@@ -1,7 +1,7 @@
 // web/panel/stall.js: a stream that stands still is noticed, and where it hangs is told.
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
-import { STALL, StallWatch } from "../../web/panel/stall.js";
+import { expectsResults, STALL, StallWatch } from "../../web/panel/stall.js";
 
 const FLOWING = { expects: true, isWatching: false };
 let watch;
@@ -51,4 +51,15 @@ test("where nothing is expected nothing is missed, and the time counts from when
   assert.equal(watch.look(61_000, { ...FLOWING, ...nothing }).isStalled, false);
   assert.equal(watch.look(62_900, { ...FLOWING, ...nothing }).isStalled, false);
   assert.equal(watch.look(63_000, { ...FLOWING, ...nothing }).isStalled, true);
+});
+
+test("results are expected of an open connection with a source, and not while the model restarts or has failed", () => {
+  const streaming = { connection: "open", status: null, hasSource: true, isHidden: false };
+  const expects = (changes) => expectsResults({ ...streaming, ...changes });
+  assert.deepEqual([expects({}), expects({ status: { state: "ready" } })], [true, true]);
+  const quiet = [
+    { connection: "waiting" }, { hasSource: false }, { isHidden: true }, { status: { state: "restarting" } },
+    { status: { state: "failed" } },
+  ];
+  assert.deepEqual(quiet.filter(expects), []);
 });

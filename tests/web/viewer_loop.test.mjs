@@ -10,6 +10,7 @@ class World {
   polls = 0;
   info = { live: false, revision: 0 };
   infoFails = false;
+  infoRefusal = null; // a status
   shown = 0;
   sentences = [];
   recovered = 0;
@@ -73,6 +74,7 @@ class World {
   async #answerInfo() {
     this.polls += 1;
     if (this.infoFails) throw new TypeError("no network");
+    if (this.infoRefusal !== null) return new Response("not now", { status: this.infoRefusal });
     return Response.json(this.info);
   }
 
@@ -281,4 +283,31 @@ test("where the server pushes pictures the loop asks for none", async () => {
   const world = await started({ live: true, socket: "./ws" });
   await world.wait(60_000);
   assert.deepEqual([world.pushed, world.polls, world.requests.length, world.timers], [1, 1, 0, 0]);
+});
+
+test("a server that no longer knows the page's token is told of in words, and asked again", async () => {
+  const world = await started();
+  world.open[0].answer(401, "<!doctype html>");
+  await settle();
+  assert.match(world.sentences[0], /^The server wants its token: open the link/);
+  await world.wait(500);
+  assert.equal(world.requests.length, 2);
+});
+
+test("a hidden page asks for nothing, and when it is seen again for the news", async () => {
+  const world = await atRest({ live: true, poll_info_ms: 500 });
+  world.loop.hide(true);
+  await world.wait(3_600_000);
+  assert.equal(world.polls, 1);
+  world.info.revision = 1;
+  world.loop.hide(false);
+  await settle();
+  assert.deepEqual([world.polls, world.divisors()], [2, ["null", "null"]]);
+});
+
+test("facts that are refused are told in the server's words", async () => {
+  const world = await atRest({ live: true, poll_info_ms: 500 });
+  world.infoRefusal = 503;
+  await world.wait(500);
+  assert.deepEqual(world.sentences, ["not now"]);
 });

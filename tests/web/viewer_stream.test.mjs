@@ -2,10 +2,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Pace } from "../../web/viewer/pace.js";
-import { PictureStream, retryDelayMs } from "../../web/viewer/picture_stream.js";
+import { PictureStream, PING_EVERY_MS, PINGS_UNANSWERED } from "../../web/viewer/picture_stream.js";
 
 class FakeSocket {
   sent = [];
+  isClosed = false;
+  close() {
+    this.isClosed = true;
+  }
   send(text) {
     this.sent.push(JSON.parse(text));
   }
@@ -21,6 +25,7 @@ class World {
   recovered = 0;
   painted = [];
   showFails = false;
+  refusal = { what: "The server is full.", leastMs: 5000, next: "again" };
   #brush = Promise.resolve(); // a picture is painted when it has come
   #putDown = () => {};
   #timers = new Map();
@@ -39,6 +44,7 @@ class World {
       },
       cancel: (id) => this.#timers.delete(id),
       random: () => 0.5,
+      whyRefused: async () => this.refusal,
       urlOf: (divisor) => `./render?place=${this.place}&divisor=${divisor}`,
       show: (blob) => this.#show(blob),
       on: {
@@ -58,6 +64,10 @@ class World {
 
   get seen() {
     return this.socket.sent.filter(({ type }) => type === "seen").length;
+  }
+
+  get pings() {
+    return this.socket.sent.filter(({ type }) => type === "ping").length;
   }
 
   get timers() {
@@ -135,13 +145,29 @@ test("it says what it wants in the words of the query, sharp at first, and of ea
   assert.equal(world.stream.shownUrl, "./render?place=0&divisor=null");
 });
 
-test("while nothing changes and the camera rests nothing at all is said", async () => {
+test("while nothing changes and the camera rests nothing is said but now and then a ping", async () => {
   const world = started();
   await world.picture();
   const before = world.socket.sent.length;
-  await world.wait(3_600_000);
+  for (let i = 0; i < 360; i += 1) {
+    await world.wait(PING_EVERY_MS);
+    world.says({ type: "pong" });
+  }
   world.stream.change();
-  assert.deepEqual([world.socket.sent.length, world.timers, world.stream.lastMs], [before, 0, null]);
+  assert.deepEqual([world.pings, world.socket.sent.length, world.timers], [360, before + 360, 1]);
+  assert.deepEqual([world.stream.lastMs, world.sentences], [null, []]);
+});
+
+test("a server that answers none of three pings is lost, and what its socket says later is not heard", async () => {
+  const world = started();
+  await world.wait(PING_EVERY_MS * PINGS_UNANSWERED);
+  assert.deepEqual([world.sentences, world.pings], [[], PINGS_UNANSWERED]);
+  const old = world.socket;
+  await world.wait(PING_EVERY_MS);
+  assert.deepEqual(world.sentences, ["The server cannot be reached. Trying again."]);
+  assert.deepEqual([old.isClosed, old.onmessage, old.onclose], [true, null, null]);
+  await world.wait(500);
+  assert.equal(world.sockets.length, 2);
 });
 
 test("a touch wants a coarse picture, and a rest the sharp one", async () => {
@@ -270,7 +296,7 @@ test("a lost server is told of, asked again, told the wish anew, and taken back 
   const world = started();
   await world.picture();
   const lost = world.socket;
-  world.socket.onclose({ code: 1006 });
+  world.socket.onclose({ code: 1006, reason: "" });
   world.touch();
   assert.deepEqual(world.sentences, ["The server cannot be reached. Trying again."]);
   await world.wait(500);
@@ -287,17 +313,18 @@ test("a picture of a lost socket is not seen by the next one", async () => {
   const world = started();
   world.holdPaints();
   await world.picture();
-  world.socket.onclose({ code: 1006 });
+  world.socket.onclose({ code: 1006, reason: "" });
   await world.wait(500);
   world.open();
   await world.releasePaints();
   assert.equal(world.seen, 0);
 });
 
-test("a full server is called full and left alone for longer", async () => {
+test("a server that refuses is asked why, and left alone for as long as that takes", async () => {
   const world = new World();
   world.stream.start();
-  world.socket.onclose({ code: 1013 });
+  world.socket.onclose({ code: 1006, reason: "" });
+  await settle();
   assert.deepEqual(world.sentences, ["The server is full. Trying again."]);
   await world.wait(5499);
   assert.equal(world.sockets.length, 1);
@@ -305,8 +332,61 @@ test("a full server is called full and left alone for longer", async () => {
   assert.equal(world.sockets.length, 2);
 });
 
-test("the waits grow to a ceiling, with full jitter", () => {
-  const longest = [0, 1, 4, 5, 50].map((attempt) => retryDelayMs(1006, attempt, 1));
-  assert.deepEqual(longest, [1000, 2000, 16_000, 16_000, 16_000]);
-  assert.equal(retryDelayMs(1006, 3, 0), 0);
+test("a server that says why it closes is believed, and one that allows nothing is left alone", async () => {
+  const world = started();
+  world.socket.onclose({ code: 1012, reason: "" });
+  await world.wait(500);
+  world.open();
+  world.socket.onclose({ code: 1008, reason: "no" });
+  assert.deepEqual(world.sentences, [
+    "The server is restarting. Trying again.",
+    "The server does not allow this connection (no). Reload the page to try again.",
+  ]);
+  await world.wait(3_600_000);
+  assert.equal(world.sockets.length, 2);
+});
+
+test("a page that nobody sees holds no socket, and when it is seen again it says its wish to a new one", async () => {
+  const world = started();
+  await world.picture();
+  world.stream.hide(true);
+  assert.equal(world.socket.isClosed, true);
+  world.touch();
+  await world.wait(3_600_000);
+  assert.equal(world.sockets.length, 1);
+  world.stream.hide(false);
+  world.open();
+  assert.deepEqual([world.sockets.length, world.looks.map(({ place }) => place)], [2, ["1"]]);
+  assert.deepEqual(world.sentences, []);
+});
+
+test("a page that is hidden while it waits for the server comes back once, when it is seen", async () => {
+  const world = started();
+  world.socket.onclose({ code: 1006, reason: "" });
+  world.stream.hide(true);
+  await world.wait(60_000);
+  assert.equal(world.sockets.length, 1);
+  world.stream.hide(false);
+  world.stream.hide(false);
+  assert.equal(world.sockets.length, 2);
+});
+
+test("a reason that comes after the page was hidden and seen again is nobody's", async () => {
+  const world = new World();
+  world.stream.start();
+  world.socket.onclose({ code: 1006, reason: "" });
+  world.stream.hide(true);
+  world.stream.hide(false);
+  await settle();
+  await world.wait(60_000);
+  assert.deepEqual([world.sockets.length, world.sentences], [2, []]);
+});
+
+test("a page that begins unseen begins when it is seen", () => {
+  const world = new World();
+  world.stream.hide(true);
+  world.stream.start();
+  assert.equal(world.sockets.length, 0);
+  world.stream.hide(false);
+  assert.equal(world.sockets.length, 1);
 });

@@ -11,6 +11,7 @@ export function chipOf({ connection, status, isStalled, isFrozen, isShowingFile,
   if (isShowingFile) return { kind: "quiet", text: "File" };
   if (connection === "connecting") return { kind: "busy", text: "Connecting" };
   if (connection === "waiting") return { kind: "busy", text: "Reconnecting" };
+  if (connection === "idle") return { kind: "quiet", text: "Idle" };
   if (connection === "refused") return { kind: "bad", text: "Refused by the server" };
   if (connection === "closed") return { kind: "bad", text: "Disconnected" };
   if (status?.state === "failed") return { kind: "bad", text: "The model failed" };

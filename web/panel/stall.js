@@ -11,6 +11,15 @@ export const STALL = {
   watched: "No frame has come for 5 seconds from the camera that this page watches. The page goes on by itself.",
 };
 
+/**
+ * Whether results should be coming. connection: its state; status: the engine's newest `status`, or null; hasSource: a
+ * picture is sent, or another's camera is watched. A hidden page sends nothing; of the engine the chip tells.
+ */
+export function expectsResults({ connection, status, hasSource, isHidden }) {
+  const isServed = !["failed", "restarting"].includes(status?.state);
+  return connection === "open" && hasSource && isServed && !isHidden;
+}
+
 /** When a number last changed, and how long it had stood before. */
 class LastChange {
   usualMs = 0;

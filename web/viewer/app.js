@@ -2,6 +2,7 @@
 import { listenForGestures } from "./gestures.js";
 import { emptySentence, hudRows, writeRows } from "./hud.js";
 import { helpRows, pressed } from "./keys.js";
+import { whyRefused } from "./loss.js";
 import { PictureLoop } from "./picture_loop.js";
 import { PictureStream } from "./picture_stream.js";
 import { View } from "./view.js";
@@ -35,6 +36,7 @@ const run = (action) => {
 };
 listenForGestures(canvas, view.gestures);
 addEventListener("resize", () => loop.change());
+document.addEventListener("visibilitychange", () => loop.hide(document.hidden));
 addEventListener("keydown", (event) => {
   const press = pressed(event);
   if (press === null || (help.open && press.action !== "help")) return;
@@ -51,6 +53,7 @@ for (const [keys, does] of helpRows()) {
   row.insertCell().textContent = does;
 }
 window.splatcamViewer = { view, counts, get loop() { return loop; } };
+loop.hide(document.hidden);
 loop.start();
 
 /** The server has pictures to push: from now on nothing is asked for. */
@@ -58,8 +61,11 @@ function follow(address) {
   const url = new URL(`${address}?client=${client}`, location.href);
   url.protocol = url.protocol.replace("http", "ws");
   const createSocket = () => new WebSocket(url);
-  loop = new PictureStream({ ...surroundings, createSocket, random: Math.random, on });
+  // The live service's page lives one level below its root.
+  const why = () => whyRefused(fetch, { readiness: "../readyz", page: "./" });
+  loop = new PictureStream({ ...surroundings, createSocket, random: Math.random, whyRefused: why, on });
   view.attach(loop);
+  loop.hide(document.hidden);
   loop.start();
 }
 

@@ -1,11 +1,13 @@
 // Which picture is asked for, and when: one at a time, the newest wish, nothing at all while nothing changes. Knows no
 // DOM; fetch, clock and timer come from outside.
+import { isAtTheDoor, sentenceIn } from "./loss.js";
 import { nextDivisor, SETTLED_MS } from "./planner.js";
 
 const RETRY_MS = 500;
 const LEAST_POLL_MS = 200;
 const SUPERSEDED = 409;
-const isOwnFault = (status) => status >= 400 && status < 500; // asking again would be answered the same
+// Asking again would be answered the same.
+const isOwnFault = (status) => status >= 400 && status < 500 && !isAtTheDoor(status);
 
 export class PictureLoop {
   lastMs = null; // of the newest picture, from the request to the screen
@@ -21,6 +23,8 @@ export class PictureLoop {
   #timer = null; // of whatever comes next without a touch
   #revision = undefined;
   #isLost = false; // the last answer about the scene did not come
+  #isHidden = false;
+  #overdue = []; // callbacks, while hidden
 
   /**
    * fetch(url, {signal}) as in browsers; now() → milliseconds; schedule(callback, ms) → id, cancel(id);
@@ -36,7 +40,7 @@ export class PictureLoop {
   async start() {
     const info = await this.#askInfo();
     if (info === null) {
-      this.#options.schedule(() => this.start(), RETRY_MS);
+      this.#later(() => this.start(), RETRY_MS);
       return;
     }
     if (info.socket !== undefined) {
@@ -66,6 +70,17 @@ export class PictureLoop {
     if (!isHeld) this.#rest();
   }
 
+  /** Nobody looks: what falls due meanwhile waits until somebody does. */
+  hide(isHidden) {
+    this.#isHidden = isHidden;
+    if (isHidden) return;
+    for (const callback of this.#overdue.splice(0)) callback();
+  }
+
+  #later(callback, ms) {
+    return this.#options.schedule(() => (this.#isHidden ? this.#overdue.push(callback) : callback()), ms);
+  }
+
   get #isMoving() {
     return this.#isHeld || this.#options.now() - this.#touchedAt < SETTLED_MS;
   }
@@ -92,7 +107,7 @@ export class PictureLoop {
       } else if (response.status === SUPERSEDED) {
         retriesInMs = RETRY_MS;
       } else {
-        on.failed(await response.text());
+        on.failed(await sentenceIn(response));
         retriesInMs = isOwnFault(response.status) ? null : RETRY_MS;
       }
     } catch (error) {
@@ -122,7 +137,7 @@ export class PictureLoop {
 
   #retryIn(ms) {
     this.#clearTimer();
-    this.#timer = this.#options.schedule(() => this.change(), ms);
+    this.#timer = this.#later(() => this.change(), ms);
   }
 
   /** After the last coarse picture a sharp one, when the view has rested. */
@@ -139,7 +154,7 @@ export class PictureLoop {
   }
 
   #pollIn(ms = 0) {
-    this.#options.schedule(() => this.#poll(ms), Math.max(LEAST_POLL_MS, ms));
+    this.#later(() => this.#poll(ms), Math.max(LEAST_POLL_MS, ms));
   }
 
   async #poll(ms) {
@@ -152,16 +167,19 @@ export class PictureLoop {
   /** null: it could not be had, and the page says why. */
   async #askInfo() {
     const { fetch, on } = this.#options;
+    this.#isLost = true;
     try {
       const response = await fetch("./info", {});
-      if (!response.ok) throw new Error(await response.text());
+      if (!response.ok) {
+        on.failed(await sentenceIn(response));
+        return null;
+      }
       const info = await response.json();
       this.#revision = info.revision;
       this.#isLost = false;
       on.info(info);
       return info;
     } catch (error) {
-      this.#isLost = true;
       on.failed(`The server does not answer (${error.message}). Trying again.`);
       return null;
     }

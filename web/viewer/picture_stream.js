@@ -1,21 +1,17 @@
 // Pictures that the server pushes: one for every new frame of the camera and every new wish. Says what is wanted when
-// that changes and what was seen, nothing else. Knows no DOM; socket, clock, timer and chance come from outside.
+// that changes and what was seen, and now and then whether it is still there. Knows no DOM; socket, clock, timer and
+// chance come from outside.
+import { sentenceOf, whyClosed } from "./loss.js";
 import { Pace } from "./pace.js";
 import { nextDivisor, SETTLED_MS } from "./planner.js";
+import { Retries } from "./retries.js";
 
 const MAX_UNANSWERED = 2; // wishes on their way; of what changes meanwhile only the newest follows
 const STILL_MS = 1000; // without a picture: nothing moves in front of the camera
 const TIMED_PICTURES = 8;
-const FIRST_RETRY_MS = 1000;
-const LAST_RETRY_MS = 16_000;
-const FULL_RETRY_MS = 5000;
-const FULL = 1013;
-
-/** Full jitter, of `random` in [0, 1): pages that lost the same server do not come back in the same moment. */
-export function retryDelayMs(closeCode, attempt, random) {
-  const ceiling = Math.min(FIRST_RETRY_MS * 2 ** attempt, LAST_RETRY_MS);
-  return (closeCode === FULL ? FULL_RETRY_MS : 0) + random * ceiling;
-}
+const LOST = 1006;
+export const PING_EVERY_MS = 10_000;
+export const PINGS_UNANSWERED = 3; // counted, not timed: the timers of a page in the background come a minute apart
 
 export class PictureStream {
   lastMs = null; // between the newest pictures, of a single one what it took; null while none comes
@@ -23,7 +19,12 @@ export class PictureStream {
 
   #options;
   #socket = null; // open
-  #attempt = 0;
+  #current = null; // the same, or the one that is to open
+  #retries = new Retries();
+  #retry = null; // timer
+  #isLost = false; // and the page says so
+  #isHidden = false;
+  #unanswered = 0; // pings since the server was last heard
   #isHeld = false; // a finger or a button is down
   #touchedAt = -Infinity;
   #movingDivisor = 2;
@@ -40,6 +41,7 @@ export class PictureStream {
 
   /**
    * createSocket() → a new WebSocket; now() → milliseconds; schedule(callback, ms) → id, cancel(id); random() → [0, 1);
+   * whyRefused() → promise of a reason (loss.js), of a socket that never opened;
    * urlOf(divisor or null): what is wanted now, as the address of a picture; show(blob) → promise: it is on the screen;
    * on: {info(info), shown(), failed(sentence), recovered()}.
    */
@@ -48,11 +50,21 @@ export class PictureStream {
   }
 
   start() {
+    if (this.#isHidden) return;
     const socket = this.#options.createSocket();
+    this.#current = socket;
     socket.binaryType = "blob";
     socket.onopen = () => this.#opened(socket);
     socket.onmessage = ({ data }) => this.#hear(socket, data);
-    socket.onclose = ({ code }) => this.#closed(code);
+    socket.onclose = ({ code, reason }) => this.#closed(socket, code, reason);
+  }
+
+  /** A page that nobody sees gives its place to others. */
+  hide(isHidden) {
+    if (isHidden === this.#isHidden) return;
+    this.#isHidden = isHidden;
+    if (isHidden) this.#leave();
+    else this.start();
   }
 
   /** Something else is wanted: another mode, another size. */
@@ -102,8 +114,34 @@ export class PictureStream {
 
   #opened(socket) {
     this.#socket = socket;
+    this.#unanswered = 0;
     this.#forget();
     this.#wish();
+    this.#options.schedule(() => this.#beat(socket), PING_EVERY_MS);
+  }
+
+  /** A peer that is gone without a word closes nothing: only silence tells. */
+  #beat(socket) {
+    if (socket !== this.#socket) return; // another took its place
+    if (this.#unanswered === PINGS_UNANSWERED) {
+      this.#leave();
+      this.#goOn(whyClosed(LOST));
+      return;
+    }
+    this.#unanswered += 1;
+    this.#say({ type: "ping" });
+    this.#options.schedule(() => this.#beat(socket), PING_EVERY_MS);
+  }
+
+  /** Closing may take a dead peer a minute; what the old socket still says is nobody's business. */
+  #leave() {
+    const socket = this.#current;
+    if (socket !== null) {
+      socket.onopen = socket.onmessage = socket.onclose = null;
+      socket.close();
+    }
+    this.#socket = this.#current = null;
+    this.#options.cancel(this.#retry);
   }
 
   /** What the last socket was told is nothing to the next one. */
@@ -113,16 +151,24 @@ export class PictureStream {
     this.#drawn = this.#next = null;
   }
 
-  #closed(code) {
+  /** A socket that never opened was refused, and the browser keeps the reason to itself. */
+  async #closed(socket, code, words) {
+    const wasOpen = this.#socket !== null;
     this.#socket = null;
-    const { failed } = this.#options.on;
-    failed(`${code === FULL ? "The server is full." : "The server cannot be reached."} Trying again.`);
-    const delayMs = retryDelayMs(code, this.#attempt, this.#options.random());
-    this.#attempt += 1;
-    this.#options.schedule(() => this.start(), delayMs);
+    const why = wasOpen ? whyClosed(code, words) : await this.#options.whyRefused();
+    if (socket === this.#current) this.#goOn(why); // the page was not hidden meanwhile
+  }
+
+  #goOn(why) {
+    const { now, random, schedule, on } = this.#options;
+    this.#isLost = true;
+    on.failed(sentenceOf(why));
+    const delayMs = this.#retries.lost(now(), why.leastMs, random());
+    if (why.next !== "never") this.#retry = schedule(() => this.start(), delayMs);
   }
 
   #hear(socket, data) {
+    this.#unanswered = 0;
     if (typeof data !== "string") {
       this.#receive(socket, data);
       return;
@@ -134,9 +180,11 @@ export class PictureStream {
   }
 
   #learn(info) {
-    if (this.#attempt > 0) this.#options.on.recovered();
-    this.#attempt = 0;
-    this.#options.on.info(info);
+    const { now, on } = this.#options;
+    this.#retries.served(now());
+    if (this.#isLost) on.recovered();
+    this.#isLost = false;
+    on.info(info);
     this.#wish(); // where the view begins may be known only now
   }
 
