@@ -18,9 +18,10 @@ RUN apt-get update \
 
 FROM python AS packages
 RUN python3 -m venv /opt/venv
-COPY requirements/torch.txt requirements/cuda.txt requirements/runtime.txt requirements/da3.txt /requirements/
-RUN /opt/venv/bin/pip install --no-cache-dir -r /requirements/torch.txt -c /requirements/cuda.txt \
- && /opt/venv/bin/pip install --no-cache-dir --no-deps -r /requirements/runtime.txt -r /requirements/da3.txt
+COPY requirements/image.txt requirements/image-da3.txt /requirements/
+# Only files whose hash is written there, and nothing that would have to be built with tools from elsewhere.
+RUN /opt/venv/bin/pip install --no-cache-dir --require-hashes --no-deps --only-binary :all: \
+    -r /requirements/image.txt -r /requirements/image-da3.txt
 
 
 FROM python
@@ -45,12 +46,12 @@ ENV PATH=/opt/venv/bin:$PATH \
 USER ${USER_ID}
 VOLUME /cache
 EXPOSE 8000
-# Ready, not just alive: a model that failed for good is worth a restart. A first start may fetch gigabytes.
+# Not just alive: a model that failed for good is worth a restart, a full house is not. A first start may fetch gigabytes.
 # Not by urllib: that would ask a proxy which the environment names.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=600s --retries=4 \
   CMD ["python", "-c", "import http.client, os, sys; \
 c = http.client.HTTPConnection('127.0.0.1', int(os.environ[\"SPLATCAM_PORT\"]), timeout=4); \
-c.request('GET', '/readyz'); sys.exit(c.getresponse().status != 200)"]
+c.request('GET', '/ping'); sys.exit(c.getresponse().status != 200)"]
 # Exec form: Python is process 1 and gets the SIGTERM itself.
 ENTRYPOINT ["python", "-m", "splatcam.cli"]
 CMD ["serve"]

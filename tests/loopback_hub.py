@@ -21,10 +21,12 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 @dataclass
 class Shelf:
-    """What the hub has: hub id → file name → bytes. `gated` ids are refused; `asked` are the paths asked for."""
+    """What the hub has: hub id → file name → bytes. `gated` ids are refused, of `spoiled` ones the last byte changes
+    on the way; `asked` are the paths asked for."""
 
     models: Mapping[str, Mapping[str, bytes]]
     gated: frozenset[str] = frozenset()
+    spoiled: set[str] = field(default_factory=set)
     asked: list[str] = field(default_factory=list)
 
     def find(self, path: str) -> tuple[int, str, bytes]:
@@ -62,7 +64,8 @@ def serve(shelf: Shelf) -> Iterator[str]:
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             if self.command == "GET":
-                self.wfile.write(body)
+                is_spoiled = any(self.path.startswith(f"/{hub_id}/") for hub_id in shelf.spoiled)
+                self.wfile.write(body[:-1] + b"!" if is_spoiled else body)
 
         do_GET = do_HEAD
 

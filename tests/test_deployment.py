@@ -17,6 +17,7 @@ import pytest
 
 from splatcam.cli import COMMANDS
 from splatcam.settings import Settings, add_arguments, settings_from
+from splatcam.tls import cache_folder
 
 ROOT = Path(__file__).parent.parent
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
@@ -54,10 +55,27 @@ def test_everything_that_is_copied_gets_past_the_ignore_file() -> None:
     assert {source.partition("/")[0] for source in copied_from_here()} == let_in
 
 
+def pip_installs() -> list[list[str]]:
+    commands = [part.split() for rest in those("RUN") for part in rest.split("&&")]
+    return [command for command in commands if command[0].endswith("/pip")]
+
+
 def test_every_requirement_file_that_is_installed_was_copied() -> None:
-    named = set(re.findall(r"-[rc] /(requirements/\S+)", DOCKERFILE))
-    assert named and named <= set(copied_from_here())
-    assert {"requirements/torch.txt", "requirements/runtime.txt"} <= named
+    named = set(re.findall(r"-r /(requirements/\S+)", DOCKERFILE))
+    assert named == {"requirements/image.txt", "requirements/image-da3.txt"}
+    assert named <= set(copied_from_here())
+
+
+def test_packages_are_installed_by_their_hashes_and_bring_nothing_along() -> None:
+    (install,) = pip_installs()
+    assert {"--require-hashes", "--no-deps", "--only-binary"} <= set(install)
+    assert install[install.index("--only-binary") + 1] == ":all:"
+
+
+def test_packages_of_the_page_are_installed_by_their_lock_file() -> None:
+    (npm,) = [rest for rest in those("RUN") if rest.startswith("npm ")]
+    assert npm.startswith("npm ci ")
+    assert "web/package-lock.json" in copied_from_here()
 
 
 def test_stages_that_are_copied_from_exist_and_images_are_named_by_tag() -> None:
@@ -95,7 +113,7 @@ def test_the_health_check_is_a_program_that_asks_the_port_in_force() -> None:
     python, flag, code = json.loads(check.partition("CMD ")[2])
     assert (python, flag) == ("python", "-c")
     compile(code, "HEALTHCHECK", "exec")
-    assert 'os.environ["SPLATCAM_PORT"]' in code and "/readyz" in code
+    assert 'os.environ["SPLATCAM_PORT"]' in code and "/ping" in code
 
 
 @pytest.mark.parametrize(("status", "returned"), [(200, 0), (503, 1)])
@@ -104,7 +122,7 @@ def test_the_health_check_passes_where_the_service_is_ready_also_with_a_proxy_in
 ) -> None:
     class Answer(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(status if self.path == "/readyz" else 404)
+            self.send_response(status if self.path == "/ping" else 404)
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
@@ -123,6 +141,41 @@ def test_the_service_does_not_run_as_root_and_keeps_its_weights_on_the_volume() 
     (user,), (volume,), (argument,) = those("USER"), those("VOLUME"), those("ARG")
     assert user == "${USER_ID}" and argument == "USER_ID=10001"
     assert environment()["HF_HOME"].startswith(volume + "/")
+
+
+def test_in_a_container_that_is_read_only_everything_that_is_kept_goes_to_the_volume(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Certificates, what numba compiled, weights."""
+    (volume,) = those("VOLUME")
+    for name, value in environment().items():
+        monkeypatch.setenv(name, value)
+    assert cache_folder(os.environ).is_relative_to(volume)
+    folders = [environment()[name] for name in ("HOME", "XDG_CACHE_HOME", "HF_HOME")]
+    assert all(Path(folder).is_relative_to(volume) for folder in folders)
+
+
+def docker_runs() -> list[list[str]]:
+    """The command lines in the document, continued lines joined."""
+    text = (ROOT / "docs" / "deploy.md").read_text().replace("\\\n", " ")
+    return [shlex.split(line) for line in text.splitlines() if line.startswith("docker run ")]
+
+
+def test_the_documented_command_lines_give_the_container_nothing_that_it_does_not_need() -> None:
+    strict = [command for command in docker_runs() if "--read-only" in command]
+    assert strict
+    for command in strict:
+        pairs = set(zip(command, command[1:], strict=False))
+        wanted = {("--security-opt", "no-new-privileges"), ("--cap-drop", "ALL"), ("--tmpfs", "/tmp")}
+        assert wanted <= pairs
+        assert "--shm-size" in command and "--pids-limit" in command
+        assert any(flag == "-v" and value.endswith(":" + those("VOLUME")[0]) for flag, value in pairs)
+        assert "-e" in command and "SPLATCAM_TOKEN" in command  # from the environment: no value in the process list
+
+
+def test_no_documented_command_line_is_run_with_more_rights_than_the_image_has() -> None:
+    flags = {flag for command in docker_runs() for flag in command}
+    assert not flags & {"--privileged", "--cap-add", "--user=root", "--pid=host"}
 
 
 def test_no_weights_are_copied_or_fetched_into_the_image() -> None:

@@ -60,6 +60,15 @@ def test_half_a_model_in_the_cache_is_not_a_model(served: Shelf) -> None:
     assert hub.find_local(TINY, "main") is None
 
 
+def test_a_download_that_is_not_what_the_hub_said_is_refused_and_not_kept(served: Shelf) -> None:
+    served.spoiled.add(TINY)
+    with pytest.raises(EstimatorUnavailable, match="model.safetensors of somebody/tiny came damaged.*SHA-256"):
+        fetch()
+    assert hub.find_local(TINY, "main") is None
+    served.spoiled.clear()
+    assert (fetch() / "model.safetensors").read_bytes() == FILES["model.safetensors"]
+
+
 def test_offline_the_hub_is_never_asked(served: Shelf) -> None:
     with pytest.raises(EstimatorUnavailable, match="somebody/tiny are not on this machine.*--offline"):
         fetch(offline=True)

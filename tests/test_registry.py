@@ -80,6 +80,13 @@ def test_a_known_hub_id_is_pinned_and_its_older_version_is_not() -> None:
     assert registry.resolve("depth-anything/DA3-GIANT").model.revision == "main"
 
 
+def test_a_file_of_weights_is_refused_with_what_is_wanted_instead(tmp_path: Path) -> None:
+    (tmp_path / "weights.pt").write_bytes(b"PK")
+    assert refusal(str(tmp_path / "weights.pt")).endswith(
+        "is a file: --model takes the folder with config.json and model.safetensors"
+    )
+
+
 def test_published_weights_in_a_folder_keep_their_licence(tmp_path: Path) -> None:
     folder = weights_folder(tmp_path / "copy", {"model_name": "da3-giant"})
     assert "CC BY-NC 4.0, as published for Depth Anything 3 Giant" in refusal(str(folder))
