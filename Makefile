@@ -6,7 +6,8 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # `make run ARGS="--model small --port 9000"`
 ARGS   ?=
 
-.PHONY: run phone setup test lint browser bench bench-pictures codecs network pictures page-soak pins bless docs clean
+.PHONY: run phone setup test lint browser bench bench-pictures codecs network pictures faults fuzz soak overload
+.PHONY: reliability page-soak pins bless docs clean
 
 run: setup
 	$(BIN)/splatcam serve $(ARGS)
@@ -53,10 +54,12 @@ $(VENV)/.test: $(VENV)/.runtime requirements/test.txt
 
 pins:           ## resolve the requirement files again
 	$(PYTHON) -m venv $(VENV)-pins && $(VENV)-pins/bin/pip install --quiet uv
-	cd requirements && C="../$(VENV)-pins/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate -c constraints.in" \
+	cd requirements && C="../$(VENV)-pins/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url --no-emit-find-links -c constraints.in" \
 	  && $$C torch.txt runtime.in -o cuda.txt \
 	  && $$C --excludes not-on-cpu.txt --no-emit-package torch torch.txt runtime.in -o runtime.txt \
-	  && $$C --excludes not-on-cpu.txt --no-emit-package torch -c runtime.txt -c torch.txt test.in -o test.txt
+	  && $$C --excludes not-on-cpu.txt --no-emit-package torch -c runtime.txt -c torch.txt test.in -o test.txt \
+	  && $$C --generate-hashes -c cuda.txt torch.txt runtime.in -o image.txt \
+	  && $$C --generate-hashes --no-deps da3.txt -o image-da3.txt
 	rm -rf $(VENV)-pins
 
 bless: setup    ## write the golden files again, after a change that means to change them
@@ -76,6 +79,25 @@ bench-pictures: setup    ## write docs/pictures.md: make bench-pictures CLIPS="o
 
 docs: setup     ## write the generated documents again
 	$(BIN)/python -m splatcam.docs
+
+faults: setup   ## every kind of fault twenty times over the real service, in about 40 minutes
+	$(BIN)/python -m tests.faults.suite --json build/reliability/faults.json
+
+fuzz: setup $(VENV)/.test    ## a million damaged messages, 200,000 damaged JPEGs, poison and hostile websockets: half an hour
+	@mkdir -p build/reliability
+	$(BIN)/python -m tests.hostile.fuzz --messages 1000000 --jpegs 200000 --json build/reliability/fuzz.json
+	$(BIN)/python -m tests.hostile.fuzz --service --json build/reliability/poison.json
+	$(BIN)/python -m tests.hostile.websockets --json build/reliability/messages.json
+
+soak: setup     ## half an hour of clients that come and go
+	$(BIN)/python -m tests.faults.soak --json build/reliability/soak.json
+
+overload: setup ## more frames, sessions and messages than there is time for
+	@mkdir -p build/reliability
+	$(BIN)/python -m splatcam.bench.overload --json build/reliability/overload.json
+
+reliability: setup    ## write docs/reliability.md from what those four have left
+	$(BIN)/python -m tests.faults.document build/reliability
 
 page-soak: setup tests/node_modules/.stamp    ## ten minutes of a live page in which nothing may grow: docs/page-soak.md
 	SPLATCAM_TEST_PYTHON=$(BIN)/python node tests/e2e/soak.mjs

@@ -6,11 +6,12 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 START_WITHIN_S = 120
 STOP_WITHIN_S = 20
+SERVE = ("-m", "splatcam.cli", "serve")
 
 
 class ServiceFailed(RuntimeError):
@@ -68,13 +69,15 @@ class Service:
             with self._grew:
                 self.lines.append(line.rstrip("\n"))
                 self._grew.notify_all()
+        self.process.wait()  # it closes its log a moment before it has ended
         with self._grew:
             self._grew.notify_all()
 
 
 @contextmanager
-def running(*flags: str) -> Iterator[Service]:
-    command = [sys.executable, "-m", "splatcam.cli", "serve", "--port", "0", *flags]
+def running(*flags: str, program: Sequence[str] = SERVE) -> Iterator[Service]:
+    """`program`: what Python runs, where it is not the service as it is."""
+    command = [sys.executable, *program, "--port", "0", *flags]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     service = Service(process)
     try:
