@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import errno
 import logging
 import os
 import socket
@@ -17,26 +16,35 @@ import ssl
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-import uvicorn
 from fastapi import FastAPI, WebSocket
 
-from splatcam import __version__
+from splatcam import __version__, log_format
 from splatcam.access import Access, Gate, access_of, runpod_origin
 from splatcam.addresses import Reach, greeting, lan_address, own_names, phone_greeting
+from splatcam.admission import Admission
+from splatcam.client_address import trusted_networks
 from splatcam.engine import Engine, EngineFailed, EngineStatus
-from splatcam.engine.child import ChildEngine
+from splatcam.engine.heap import keep_freed_memory
 from splatcam.engine.inline import InlineEngine
+from splatcam.engine.supervised import SupervisedEngine
 from splatcam.live_pictures import LivePictures
+from splatcam.loop_lag import LoopLag
+from splatcam.metrics import Service
 from splatcam.qr import qr_code
 from splatcam.routes.headers import SecurityHeaders
 from splatcam.routes.health import health_router
 from splatcam.routes.live_view import add_live_view
+from splatcam.routes.metrics import metrics_router
 from splatcam.routes.page import WebFiles, page_router
-from splatcam.routes.websocket import WebSocketTransport
+from splatcam.routes.socket_counts import SocketCounts
+from splatcam.routes.websocket import SocketDoor
+from splatcam.serving import OrderlyServer, bind, leave_no_child, server_config, terminated_like_interrupted
 from splatcam.session import Session
 from splatcam.settings import Settings, SettingsError, add_arguments, settings_from, web_folder
 from splatcam.streams import StreamHub
@@ -45,17 +53,22 @@ from splatcam.tls import cache_folder, self_signed, server_context
 from splatcam.wire import ModelInfo
 
 logger = logging.getLogger("splatcam")
-# uvicorn closes a socket on messages over this; below it ours is an `error` and the session lives.
-HARD_MESSAGE_FACTOR = 4
-CLOSE_FULL = 1013
-GRACE_S = 3
-ABOUT_THE_PORT = {errno.EADDRINUSE, errno.EACCES}  # somebody has it; it is below 1024
+LIMITS = {  # of the settings, those that a client may run into
+    "max_sessions",
+    "max_sessions_per_address",
+    "max_messages_per_s",
+    "max_bytes_per_s",
+    "max_message_bytes",
+    "max_frame_pixels",
+}
 
 # ---------------------------------------------------------------- objects
 
 
-def build_engine(settings: Settings) -> Engine:
-    return ChildEngine(settings) if settings.engine == "child" else InlineEngine(settings)
+def build_engine(settings: Settings, telemetry: Telemetry) -> Engine:
+    if settings.engine == "inline":
+        return InlineEngine(settings)
+    return SupervisedEngine(settings, telemetry.engine_restarted)
 
 
 @dataclass(frozen=True)
@@ -70,8 +83,9 @@ class FrontDoor:
 def build_front_door(settings: Settings, host: str, port: int) -> FrontDoor:
     """`host` and `port` are what the service listens on. Raises SettingsError."""
     proxy, lan = runpod_origin(os.environ, port), lan_address()
-    access = access_of(settings, host, port, filter(None, [proxy]))
-    tls = build_tls(settings, own_names(host, lan))
+    names = own_names(host, lan)
+    access = access_of(settings, host, port, filter(None, [proxy]), names)
+    tls = build_tls(settings, names)
     # A pod's proxy speaks plain http to us: with https of our own the way in is a TCP port.
     reach = Reach("https" if tls else "http", host, port, access.token, None if tls else proxy, lan)
     lines = [greeting(reach)]
@@ -92,24 +106,48 @@ def build_tls(settings: Settings, names: Sequence[str]) -> ssl.SSLContext | None
 # ---------------------------------------------------------------- app
 
 
-def create_app(settings: Settings, engine: Engine) -> FastAPI:
-    hub = StreamHub(engine, Telemetry())
+def create_app(settings: Settings, engine: Engine, telemetry: Telemetry) -> FastAPI:
+    hub = StreamHub(engine, telemetry)
+    loop_lag = LoopLag(telemetry.lagged)
+    admission, proxies = Admission(settings), trusted_networks(settings.trusted_proxies, os.environ)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        summaries = asyncio.create_task(log_summaries(hub.telemetry, settings.summary_every_s))
+        watching = [
+            asyncio.create_task(log_summaries(telemetry, settings.summary_every_s)),
+            asyncio.create_task(loop_lag.watch()),
+        ]
         yield
-        summaries.cancel()
+        for task in watching:
+            task.cancel()
         await engine.close()
 
     app = FastAPI(title="splatcam", version=__version__, lifespan=lifespan, openapi_url=None)
     app.state.hub = hub
-    app.include_router(health_router(lambda: engine.status))
+    app.include_router(health_router(lambda: engine.status, admission, lambda: loop_lag.is_alive))
+    app.include_router(metrics_router(Service(telemetry, lambda: engine.status)))
+    app.add_middleware(SocketCounts, telemetry=telemetry)
     app.include_router(page_router(web_folder()))
-    add_websocket(app, hub, settings)
-    add_live_view(app, LivePictures(hub), settings.max_sessions)
+    live = SocketDoor("live", admission, telemetry, proxies)
+    pictures = SocketDoor("pictures", admission, telemetry, proxies)
+    add_websocket(app, hub, live, settings)
+    add_live_view(app, LivePictures(hub, service_facts(settings)), pictures, settings)
     app.mount("/", WebFiles(web_folder()), name="web")
+
+    async def drain() -> None:
+        """Nobody comes in any more; after a moment in which others can learn it, everybody is told to leave."""
+        logger.info("ending: no more sessions from now on")
+        admission.drain()
+        await asyncio.sleep(settings.drain_s)
+        await asyncio.gather(live.close(), pictures.close())
+
+    app.state.drain = drain
     return app
+
+
+def service_facts(settings: Settings) -> dict[str, Any]:
+    """What /info tells of this service beside what changes."""
+    return {"up_since": datetime.now(UTC).isoformat(timespec="seconds"), "limits": settings.model_dump(include=LIMITS)}
 
 
 async def log_summaries(telemetry: Telemetry, every_s: float) -> None:
@@ -117,29 +155,18 @@ async def log_summaries(telemetry: Telemetry, every_s: float) -> None:
     while True:
         await asyncio.sleep(every_s)
         now_s = time.monotonic()
-        if line := telemetry.summary(now_s - begin_s):
-            logger.info(line)
+        if summary := telemetry.summary(now_s - begin_s):
+            logger.info(summary, extra={"event": "summary", "summary": summary.fields()})
         begin_s = now_s
 
 
 # ---------------------------------------------------------------- live session
 
 
-def add_websocket(app: FastAPI, hub: StreamHub, settings: Settings) -> None:
-    open_sessions: set[Session] = set()
-
+def add_websocket(app: FastAPI, hub: StreamHub, door: SocketDoor, settings: Settings) -> None:
     @app.websocket("/ws")
     async def live(websocket: WebSocket) -> None:
-        await websocket.accept()
-        if len(open_sessions) >= settings.max_sessions:
-            await websocket.close(CLOSE_FULL, f"all {settings.max_sessions} places are taken")
-            return
-        session = Session(WebSocketTransport(websocket), hub, settings)
-        open_sessions.add(session)
-        try:
-            await session.run()
-        finally:
-            open_sessions.discard(session)
+        await door.let_in(websocket, lambda transport: Session(transport, hub, settings))
 
 
 # ---------------------------------------------------------------- command line
@@ -153,8 +180,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_arguments(parser)
     try:
         settings = settings_from(parser.parse_args(arguments))
-        listening = bind(settings.host, settings.port)
-        with listening:
+        with terminated_like_interrupted(), bind(settings) as listening:
             return asyncio.run(serve(settings, listening))
     except (SettingsError, EngineFailed) as error:
         print(f"splatcam: {error}", file=sys.stderr)
@@ -163,74 +189,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """Raises SettingsError in words: a busy port, a host that is not ours."""
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        with ExitStack() as on_failure:
-            listening = on_failure.enter_context(socket.socket(family, socket.SOCK_STREAM))
-            if os.name != "nt":  # there it would let two servers share a port
-                listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listening.bind((host, port))
-            listening.listen()
-            on_failure.pop_all()
-    except (OSError, UnicodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "no such host"
-        wrong = "port" if isinstance(error, OSError) and error.errno in ABOUT_THE_PORT else "host"
-        raise SettingsError(f"cannot listen on {host} port {port}: {why}. Try another with --{wrong}.") from None
-    return listening
-
-
 async def serve(settings: Settings, listening: socket.socket) -> int:
     """The page is there at once, frames are answered when the model is. Raises EngineFailed."""
-    logging.basicConfig(level=settings.log_level.upper(), format="%(message)s")
+    log_format.configure(settings)
+    keep_freed_memory()  # a result is copied a few times on its way: fresh pages each time would hold up the loop
     host, port = listening.getsockname()[:2]
     try:
         door = build_front_door(settings, host, port)
     except ModuleNotFoundError as missing:  # of the extra `https`
         raise SettingsError(f"--https self-signed needs {missing.name}: pip install 'splatcam[https]'") from None
-    engine = build_engine(settings)
-    app = create_app(settings, engine)
-    guarded = SecurityHeaders(Gate(app, door.access))
-    server = AnnouncingServer(door.greeting, server_config(guarded, settings, door.tls))
+    telemetry = Telemetry()
+    engine = build_engine(settings, telemetry)
+    app = create_app(settings, engine, telemetry)
+    guarded = SecurityHeaders(Gate(app, door.access, telemetry.connection_refused))
+    server = OrderlyServer(server_config(guarded, settings, door.tls), door.greeting, app.state.drain)
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     starting = asyncio.create_task(engine.start(Announcer(app.state.hub)))
     await asyncio.wait((serving, starting), return_when=asyncio.FIRST_COMPLETED)
-    interrupted = server.should_exit
-    failure = starting.exception() if starting.done() else None
-    server.should_exit = interrupted or failure is not None
+    failure = starting.exception() if starting.done() and not server.is_ending else None
+    if failure is not None:
+        server.should_exit = True
     await serving
     starting.cancel()
-    if failure is not None and not interrupted:
+    if server.force_exit:
+        leave_no_child()
+    if failure is not None:
         raise failure
     return 0
-
-
-def server_config(app: SecurityHeaders, settings: Settings, tls: ssl.SSLContext | None) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        ws="websockets-sansio",
-        ws_per_message_deflate=False,  # it costs many times what the whole frame does
-        ws_max_size=settings.max_message_bytes * HARD_MESSAGE_FACTOR,
-        timeout_graceful_shutdown=GRACE_S,
-        server_header=False,
-        access_log=False,
-        log_level="warning",  # below it uvicorn logs addresses, tokens and all
-        ssl_context_factory=None if tls is None else lambda *_: tls,
-    )
-
-
-class AnnouncingServer(uvicorn.Server):
-    """Tells the address when a browser that goes there is answered, not before."""
-
-    def __init__(self, greeting: str, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self._greeting = greeting
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        # Beside the log but no part of it: at every log level, somebody has to learn the token.
-        print(self._greeting, file=sys.stderr, flush=True)
 
 
 class Announcer:

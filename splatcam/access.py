@@ -2,6 +2,8 @@
 
 On a loopback address nobody is asked. Anywhere else the visitor shows the token once, in a link that answers with a
 cookie and leads on to the same address without it; programs send it as a bearer token, or in a websocket's address.
+Where nobody is asked, the service answers to its own names only: any site can point a name of its own at an address
+that only its visitor reaches, and would be read there as "the same site" (DNS rebinding).
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from typing import Any
 from urllib.parse import unquote_plus, urlsplit
 
 from splatcam.settings import Settings
+from splatcam.telemetry import RefusalReason
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -28,6 +31,11 @@ Headers = list[tuple[bytes, bytes]]
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/ping"})  # whoever restarts the service has no token
 TOKEN_BYTES = 16
 CLOSE_NOT_ALLOWED = 1008
+WRONG_NAME = (
+    b"<!doctype html><html lang=en><meta charset=utf-8><title>splatcam</title>"
+    b"<p>This service does not answer to the name in this address."
+    b" Open it by its number, or start it with <code>--allowed-hosts NAME</code>.</p>"
+)
 NEEDS_TOKEN = (
     b"<!doctype html><html lang=en><meta charset=utf-8><title>splatcam</title>"
     b"<p>This service wants its token: open the link that it printed when it started.</p>"
@@ -41,7 +49,7 @@ class Access:
     token: str | None = field(repr=False)
     cookie_name: str
     origins: frozenset[str] = frozenset()  # pages of other addresses that may open the websocket
-    is_loopback: bool = False
+    hosts: frozenset[str] = frozenset()  # names that it answers to beside addresses and localhost, without a token
 
     @property
     def cookie_value(self) -> str:
@@ -49,14 +57,25 @@ class Access:
         return hmac.new((self.token or "").encode(), b"splatcam cookie", hashlib.sha256).hexdigest()
 
 
-def access_of(settings: Settings, address: str, port: int, own_origins: Iterable[str] = ()) -> Access:
-    """`address` and `port` are what the service listens on; `own_origins` what a proxy in front calls it."""
+def access_of(
+    settings: Settings, address: str, port: int, own_origins: Iterable[str] = (), own_names: Iterable[str] = ()
+) -> Access:
+    """`address` and `port` are what the service listens on; `own_origins` what a proxy in front calls it, `own_names`
+    what this machine is called by others."""
     is_loopback = ipaddress.ip_address(address.partition("%")[0]).is_loopback
     needs_token = settings.auth and not is_loopback
     token = settings.token or (secrets.token_urlsafe(TOKEN_BYTES) if needs_token else None)
     named = (origin.strip() for origin in settings.allowed_origins.split(","))
     origins = frozenset(filter(None, (*named, *own_origins)))
-    return Access(token, f"splatcam-{port}", origins, is_loopback)  # cookies ignore ports: two services, two names
+    hosts = hosts_of(settings, origins, () if is_loopback else own_names)
+    return Access(token, f"splatcam-{port}", origins, hosts)  # cookies ignore ports: two services, two names
+
+
+def hosts_of(settings: Settings, origins: Iterable[str], own_names: Iterable[str]) -> frozenset[str]:
+    """A page that may open the websocket learns nothing new by pointing its own name here, so that name is one too."""
+    named = [host.strip() for host in settings.allowed_hosts.split(",")]
+    allowed = [urlsplit(origin).hostname or "" for origin in origins]
+    return frozenset(filter(None, (*named, *own_names, *allowed)))
 
 
 def runpod_origin(environment: Mapping[str, str], port: int) -> str | None:
@@ -68,9 +87,10 @@ def runpod_origin(environment: Mapping[str, str], port: int) -> str | None:
 class Gate:
     """Lets through who may come in, and answers the others itself."""
 
-    def __init__(self, app: App, access: Access) -> None:
+    def __init__(self, app: App, access: Access, on_refused: Callable[[RefusalReason], None] = lambda _: None) -> None:
         self._app = app
         self._access = access
+        self._on_refused = on_refused
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -81,22 +101,35 @@ class Gate:
             await self._app(scope, receive, send)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        given, _ = split_token(scope["query_string"])
-        may_enter = self._is_known(scope) if given is None else self._is_token(given)
-        if may_enter and is_own_page(scope, self._access):
+        if (reason := self._refusal(scope)) is None:
             await self._app(scope, receive, send)
         else:
+            self._on_refused(reason)
             await send({"type": "websocket.close", "code": CLOSE_NOT_ALLOWED})  # before accept: the client sees 403
+
+    def _refusal(self, scope: Scope) -> RefusalReason | None:
+        given, _ = split_token(scope["query_string"])
+        if not is_own_name(scope, self._access):
+            return "host"
+        if not (self._is_known(scope) if given is None else self._is_token(given)):
+            return "token"
+        return None if is_own_page(scope, self._access) else "origin"
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         given, rest = split_token(scope["query_string"])
-        if self._access.token is None or scope["path"] in OPEN_PATHS:
+        if scope["path"] in OPEN_PATHS:
+            await self._app(scope, receive, send)
+        elif not is_own_name(scope, self._access):
+            self._on_refused("host")
+            await answer(send, 421, [], WRONG_NAME)
+        elif self._access.token is None:
             await self._app(scope, receive, send)
         elif given is not None and self._is_token(given):
             await self._lead_on(scope, rest, send)
         elif given is None and self._is_known(scope):
             await self._app(scope, receive, send)
         else:
+            self._on_refused("token")
             await answer(send, 401, [(b"www-authenticate", b'Bearer realm="splatcam"')], NEEDS_TOKEN)
 
     async def _lead_on(self, scope: Scope, rest: bytes, send: Send) -> None:
@@ -119,6 +152,13 @@ class Gate:
         return is_same(cookie_of(headers, self._access.cookie_name), self._access.cookie_value)
 
 
+def is_own_name(scope: Scope, access: Access) -> bool:
+    """Whether the visitor calls us by a name that nobody else could have pointed here. Where there is a token any name
+    will do: a page that came under a name of somebody else's has no cookie for it."""
+    host = headers_of(scope).get("host", "")
+    return access.token is not None or is_loopback_name(host) or name_in(host) in access.hosts
+
+
 def is_own_page(scope: Scope, access: Access) -> bool:
     """Browsers tell which page opens a socket, and let any page open any: another site's must not watch the camera."""
     headers = headers_of(scope)
@@ -128,17 +168,24 @@ def is_own_page(scope: Scope, access: Access) -> bool:
     scheme, _, name = origin.partition("://")
     if host == "" or name != host or (is_https(scope) and scheme != "https"):  # anybody on the way writes a plain page
         return False
-    # Any site can give a name of its own to a loopback address, and is then "the same site" there.
-    return access.token is not None or not access.is_loopback or is_loopback_name(host)
+    return True
 
 
 def is_loopback_name(host: str) -> bool:
     """Whether a Host header is an address, or `localhost`: names that nobody else can point here."""
+    name = name_in(host)
     try:
-        name = urlsplit(f"//{host}").hostname or ""
         return name == "localhost" or name.endswith(".localhost") or bool(ipaddress.ip_address(name))
     except ValueError:
         return False
+
+
+def name_in(host: str) -> str:
+    """A Host header without its port, in small letters; empty where it is none."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
 
 
 def is_https(scope: Scope) -> bool:

@@ -1,4 +1,4 @@
-"""Writes the documents that say what the code says: docs/protocol.md and docs/settings.md. A test keeps them current.
+"""Writes the documents that say what the code says: protocol, settings, metrics under docs/. A test keeps them current.
 
 python -m splatcam.docs
 """
@@ -15,7 +15,7 @@ import annotated_types
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from splatcam import settings, wire
+from splatcam import metrics, settings, wire
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs"
 WRITTEN = "<!-- Written by `python -m splatcam.docs`; change the code, not this file. -->\n"
@@ -38,6 +38,31 @@ Except for the bare JPEG each message is one msgpack map with a `type`. Optional
 are in the estimator's unit (metres where the model is metric); axes are OpenCV's: x right, y down, z forward, the
 camera at the origin.
 """
+METRICS_OPENING = """
+# Metrics
+
+`GET /metrics` is read by Prometheus, in its text form or as OpenMetrics. It is behind the same door as the page: where
+the service has a token, Prometheus sends it.
+
+```yaml
+scrape_configs:
+  - job_name: splatcam
+    authorization: { credentials_file: /run/secrets/splatcam-token }  # the value of --token
+    static_configs: [{ targets: ["localhost:8000"] }]
+```
+
+At every moment received = delivered + superseded + unwatched + refused + failed + in flight:
+
+```
+splatcam_frames_received_total - sum(splatcam_frames_total) - splatcam_frames_in_flight == 0
+```
+
+Under load `superseded` grows: a camera sends more than the engine answers, and the newest frame wins. `failed`,
+`splatcam_engine_restarts_total` and a p99 of `splatcam_event_loop_lag_seconds` over 0.02 are worth an alarm. Labels are
+closed sets: no session, address or name of a client is in them. Beside these there are `process_…` (memory, open files,
+processor time) of the server's process.
+
+"""
 
 
 def protocol() -> str:
@@ -59,7 +84,11 @@ def settings_page() -> str:
     return WRITTEN + opening + settings.describe()
 
 
-PAGES = {"protocol.md": protocol, "settings.md": settings_page}
+def metrics_page() -> str:
+    return WRITTEN + METRICS_OPENING + metrics.describe()
+
+
+PAGES = {"protocol.md": protocol, "settings.md": settings_page, "metrics.md": metrics_page}
 
 
 def main() -> None:

@@ -12,16 +12,23 @@ import json
 import math
 import time
 from collections import deque
+from collections.abc import Mapping
+from contextlib import suppress
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from splatcam import __version__
+from splatcam.connection import IDLE, NOT_ALLOWED, Disconnected, HangUp, until_first_ends
 from splatcam.engine import EngineFailed
+from splatcam.idle import Idle
+from splatcam.rate_limit import TOO_MUCH, SessionLimit, Verdict
 from splatcam.rendering.camera import Camera
 from splatcam.rendering.orbit_query import MAX_PIXELS, BadQuery, OrbitQuery, parse_query
 from splatcam.rendering.picture_job import NothingToShow, PictureJob
 from splatcam.rendering.shading import MODES
+from splatcam.settings import Settings
 from splatcam.streams import Stream, StreamHub
-from splatcam.wire import Format, WireError
+from splatcam.wire import PROTOCOL_VERSION, Format, WireError
 
 FOV_DEG = 60.0
 EMPTY_DISTANCE = 4.0
@@ -30,6 +37,7 @@ FIRST_SCENE_WITHIN_S = 5.0
 LOOK_AGAIN_S = 0.5  # for a camera
 MAX_UNSEEN = 2
 MAX_WAITING_WORDS = 16
+MAX_WORD_BYTES = 4096  # of a client: a look takes 300
 LONGEST_ID = 32
 NO_CAMERA = "No camera is streaming."
 NO_FRAME = "The camera has sent no frame yet."
@@ -40,13 +48,19 @@ class LivePictures:
 
     modes = MODES
 
-    def __init__(self, hub: StreamHub) -> None:
+    def __init__(self, hub: StreamHub, service_facts: Mapping[str, Any] = MappingProxyType({})) -> None:
+        """`service_facts`: what stays as it is while the service runs, told with the rest."""
         self._hub = hub
+        self._service_facts = service_facts
 
     @property
     def edition(self) -> str:
         stream = self.stream()
         return "none" if stream is None or stream.scene is None else f"{stream.stream_id}.{stream.scene.revision}"
+
+    @property
+    def has_model(self) -> bool:
+        return self._hub.engine.status.model is not None
 
     def stream(self) -> Stream | None:
         try:
@@ -95,26 +109,30 @@ class LivePictures:
     def _status(self, stream: Stream | None) -> str:
         if stream is None:
             return NO_CAMERA
-        if stream.scene is not None:
-            return "live"
         engine = self._hub.engine.status
+        if stream.scene is not None and engine.state != "restarting":
+            return "live"
         return NO_FRAME if engine.state == "ready" else engine.message  # frames wait for the model
 
     def _service(self) -> dict[str, Any]:
-        status = self._hub.engine.status
+        status, telemetry = self._hub.engine.status, self._hub.telemetry
         model = status.model.model_dump() if status.model is not None else None
         return {
             "name": "splatcam",
             "version": __version__,
             "state": status.state,
             "model": model,
+            "protocol": PROTOCOL_VERSION,
+            "engine_restarts": telemetry.engine_restarts.total(),
             "cameras": self._hub.count,
+            "sessions": dict(telemetry.sessions),
             "formats": [str(format) for format in Format],
+            **self._service_facts,
         }
 
 
 class PictureTransport(Protocol):
-    """A websocket, as much of it as is needed. Both raise session.Disconnected."""
+    """A websocket, as much of it as is needed. Both raise Disconnected."""
 
     async def receive(self) -> bytes | str: ...
 
@@ -124,9 +142,10 @@ class PictureTransport(Protocol):
 class PictureSession:
     """One client. It sends {"type": "look", "id": …, …the query of /render…} and, for each picture, {"type": "seen"};
     it gets {"type": "info", …}, {"type": "error", "message": …} and JPEGs. Before each one goes {"type": "drawn",
-    "id": of the look, "ms": that drawing took}: from there on the client sees how long the way is."""
+    "id": of the look, "ms": that drawing took}: from there on the client sees how long the way is. {"type": "ping"}
+    is answered with {"type": "pong"}."""
 
-    def __init__(self, transport: PictureTransport, pictures: LivePictures, client: str) -> None:
+    def __init__(self, transport: PictureTransport, pictures: LivePictures, client: str, settings: Settings) -> None:
         self._transport = transport
         self._pictures = pictures
         self._client = client
@@ -136,36 +155,61 @@ class PictureSession:
         self._unseen = 0
         self._words: deque[dict[str, Any]] = deque(maxlen=MAX_WAITING_WORDS)
         self._wake = asyncio.Event()
+        now_s = time.monotonic()
+        self._limit = SessionLimit(settings.max_messages_per_s, settings.max_bytes_per_s, now_s)
+        self._idle = Idle(settings.first_message_s, settings.idle_s, now_s)
 
     async def run(self) -> None:
-        """Until the client is gone: raises session.Disconnected."""
-        async with asyncio.TaskGroup() as tasks:
-            for work in (self._read, self._follow, self._write):
-                tasks.create_task(work())
+        """Until the client is gone. Raises HangUp when it has to go."""
+        with suppress(Disconnected):
+            await until_first_ends(self._read(), self._follow(), self._write(), self._watch_use())
+
+    async def _watch_use(self) -> None:
+        while (left_s := self._idle.left_s(time.monotonic())) > 0:
+            await asyncio.sleep(left_s)
+            if not self._pictures.has_model:
+                self._idle.used(time.monotonic())  # it waits for us
+        raise HangUp(IDLE, self._idle.reason)
 
     async def _read(self) -> None:
         while True:
-            try:
-                self._hear(await self._transport.receive())
-            except BadQuery as error:
-                self._say({"type": "error", "message": str(error)})
-            self._wake.set()
+            data = await self._transport.receive()
+            now_s = time.monotonic()
+            match self._limit.judge(len(data), now_s):
+                case Verdict.TAKE:
+                    self._take(data)
+                case Verdict.DROP:
+                    if self._limit.may_tell(now_s):
+                        self._say({"type": "error", "message": TOO_MUCH})
+                    await asyncio.sleep(0)  # a flood is in memory already: the others get their turns between
+                case Verdict.CLOSE:
+                    raise HangUp(NOT_ALLOWED, TOO_MUCH)
+
+    def _take(self, data: bytes | str) -> None:
+        try:
+            self._hear(data)
+        except BadQuery as error:
+            self._say({"type": "error", "message": str(error)})
+        self._wake.set()
 
     def _hear(self, data: bytes | str) -> None:
         """Raises BadQuery."""
-        try:
-            message = json.loads(data)
-            kind = message.pop("type")
-            query = {str(name): str(value) for name, value in message.items()}
-        except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
-            raise BadQuery('a message is a JSON map with a "type"') from None
+        kind, query = _parse(data)
+        now_s = time.monotonic()
         if kind == "seen":
+            if self._unseen > 0:
+                self._idle.used(now_s)
             self._unseen = max(0, self._unseen - 1)
+        elif kind == "ping":
+            self._say({"type": "pong"})
+            self._idle.used(now_s)  # a page that somebody sees; a hidden one holds no socket
         elif kind == "look":
             self._wish, self._is_new = parse_query(query, self._pictures.modes), True
             self._wish_id = query.get("id", "")[:LONGEST_ID]
+            self._idle.began(now_s)
+            self._idle.used(now_s)
         else:
-            raise BadQuery(f"type={str(kind)[:40]!r} is neither look nor seen")
+            raise BadQuery(f"type={kind[:40]!r} is neither look nor seen nor ping")
 
     async def _follow(self) -> None:
         """New frames, and the camera that brings them."""
@@ -218,3 +262,17 @@ class PictureSession:
     def _say(self, message: dict[str, Any]) -> None:
         self._words.append(message)
         self._wake.set()
+
+
+def _parse(data: bytes | str) -> tuple[str, dict[str, str]]:
+    """A client's message → its type, and its other fields as they would stand in an address. Raises BadQuery."""
+    if len(data) > MAX_WORD_BYTES:
+        raise BadQuery(f"a message of {len(data)} bytes is over the limit of {MAX_WORD_BYTES}")
+    try:
+        message = json.loads(data)
+        kind = message.pop("type")
+    except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
+        raise BadQuery('a message is a JSON map with a "type"') from None
+    if any(isinstance(value, (dict, list)) for value in (kind, *message.values())):
+        raise BadQuery("a field is a number or a text")
+    return str(kind), {name: str(value) for name, value in message.items()}

@@ -1,6 +1,7 @@
 """One client's connection, from accept to close. Knows the protocol and the streams, not the web framework.
 
-Two tasks: a reader that always reads, and the only writer. Between them the newest result waits, alone.
+A reader that always reads, and the only writer; between them the newest result waits, alone. A third task watches
+whether the client uses its place.
 """
 
 from __future__ import annotations
@@ -17,20 +18,20 @@ from typing import Any, Protocol
 from splatcam import wire
 from splatcam.ack_window import AckWindow
 from splatcam.adaptation import Adaptation, HasRoom
+from splatcam.connection import IDLE, NOT_ALLOWED, Disconnected, HangUp, until_first_ends
 from splatcam.engine import EngineStatus
+from splatcam.idle import Idle
 from splatcam.latest_slot import LatestSlot
+from splatcam.rate_limit import TOO_MUCH, SessionLimit, Verdict
 from splatcam.settings import Settings
 from splatcam.streams import CameraFrame, Delivery, Stream, StreamHub
 from splatcam.variants import PLAIN_FORMATS, Client, Variant, ViewerSettings, ladder, require_known_format
-from splatcam.wire import WireError
+from splatcam.wire import ErrorCode, WireError
 
 logger = logging.getLogger(__name__)
 MAX_WAITING_WORDS = 64  # errors, pongs, status: what a client does not read is forgotten, oldest first
+LONGEST_NAME = 80  # of a client, in the log
 RATE_TOLERANCE = 0.9  # a camera at 29.97 fps passes a limit of 30
-
-
-class Disconnected(Exception):
-    """The other side is gone."""
 
 
 class Transport(Protocol):
@@ -46,7 +47,7 @@ class Transport(Protocol):
 
 
 class Session:
-    """`run()` returns when the client is gone."""
+    """`run()` returns when the client is gone, and raises HangUp when it has to go."""
 
     def __init__(self, transport: Transport, hub: StreamHub, settings: Settings) -> None:
         self.session_id = uuid.uuid4().hex[:12]
@@ -65,24 +66,29 @@ class Session:
         self._model = hub.engine.status.model  # as this client knows it
         self._plain_frames = 0
         self._last_turn_s = -math.inf
+        now_s = time.monotonic()
+        self._limit = SessionLimit(settings.max_messages_per_s, settings.max_bytes_per_s, now_s)
+        self._idle = Idle(settings.first_message_s, settings.idle_s, now_s)
 
     async def run(self) -> None:
         stop_listening = self._hub.listen(self._engine_changed)
-        reader = asyncio.create_task(self._read(), name=f"reader-{self.session_id}")
-        writer = asyncio.create_task(self._write(), name=f"writer-{self.session_id}")
         try:
-            await asyncio.wait((reader, writer), return_when=asyncio.FIRST_COMPLETED)
+            await until_first_ends(self._read(), self._write(), self._watch_use())
+        except Disconnected:
+            pass
         finally:
             stop_listening()
-            reader.cancel()
-            writer.cancel()
-            outcomes = await asyncio.gather(reader, writer, return_exceptions=True)
             self._leave()
             if self._camera is not None:
                 await self._hub.close(self._camera)
-        for outcome in outcomes:
-            if isinstance(outcome, Exception) and not isinstance(outcome, Disconnected):
-                raise outcome
+
+    async def _watch_use(self) -> None:
+        """Raises HangUp when the client has not used its place for long."""
+        while (left_s := self._idle.left_s(time.monotonic())) > 0:
+            await asyncio.sleep(left_s)
+            if self._hub.engine.status.model is None:
+                self._idle.used(time.monotonic())  # no page sends frames before the welcome: it waits for us
+        raise HangUp(IDLE, self._idle.reason)
 
     # ------------------------------------------------------------ what a stream sees (streams.Viewer)
 
@@ -107,7 +113,7 @@ class Session:
         self._window.offered(now_s)
         is_replaced = self._result.put(delivery) is not None
         if is_replaced:
-            self._hub.telemetry.count("results_dropped")
+            self._hub.telemetry.result("replaced")
         if delivery.is_result and self._adaptation is not None:
             self._adaptation.offered(now_s, replaced=is_replaced)
             self._adapt(now_s)
@@ -128,11 +134,48 @@ class Session:
     async def _read(self) -> None:
         while True:
             data = await self._transport.receive()
-            try:
-                self._handle(wire.parse_client_message(data, self._settings.max_message_bytes))
-            except WireError as error:
-                self._hub.telemetry.count("errors")
-                self._say(wire.Error(code=error.code, message=str(error), frame_id=error.frame_id))
+            now_s = time.monotonic()
+            match self._limit.judge(len(data), now_s):
+                case Verdict.TAKE:
+                    self._take(data)
+                case Verdict.DROP:
+                    self._drop(data, now_s)
+                    await asyncio.sleep(0)  # a flood is in memory already: the others get their turns between
+                case Verdict.CLOSE:
+                    raise HangUp(NOT_ALLOWED, TOO_MUCH)
+
+    def _take(self, data: bytes | str) -> None:
+        try:
+            self._handle(wire.parse_client_message(data, self._settings.max_message_bytes))
+        except WireError as error:
+            self._tell_error(error)
+
+    def _drop(self, data: bytes | str, now_s: float) -> None:
+        """Most of a flood is not even parsed."""
+        if wire.looks_like_frame(data):
+            self._hub.telemetry.received()
+            self._hub.telemetry.ended("refused")
+        if self._limit.may_tell(now_s):
+            code = ErrorCode.RATE_LIMITED
+            self._tell_error(WireError(code, wire.ERROR_EXPLANATIONS[code], self._frame_id_of(data)))
+        if isinstance(data, bytes) and data.startswith(wire.JPEG_MAGIC):
+            self._plain_frames += 1  # its client counts it too
+
+    def _frame_id_of(self, data: bytes | str) -> int | None:
+        try:
+            message = wire.parse_client_message(data, self._settings.max_message_bytes)
+        except WireError as error:
+            return error.frame_id
+        match message:
+            case wire.FrameMessage():
+                return message.frame_id
+            case wire.PlainFrame():
+                return self._plain_frames
+        return None
+
+    def _tell_error(self, error: WireError) -> None:
+        self._hub.telemetry.told_error()
+        self._say(wire.Error(code=error.code, message=str(error), frame_id=error.frame_id))
 
     def _handle(self, message: Any) -> None:
         match message:
@@ -145,7 +188,7 @@ class Session:
                 self._acknowledged(message.frame_id)
             case wire.Shown():
                 if message.latency_ms is not None:
-                    self._hub.telemetry.observe("ms_shown", message.latency_ms)
+                    self._hub.telemetry.observe("shown", message.latency_ms)
             case wire.SettingsMessage():
                 self._adopt(self._client, self._wishes.changed_by(message), self._watched)
                 self._tell_choice()
@@ -157,6 +200,8 @@ class Session:
     def _acknowledged(self, frame_id: int) -> None:
         now_s = time.monotonic()
         receipt = self._window.acknowledged(frame_id, now_s)
+        if receipt is not None:
+            self._idle.used(now_s)
         if receipt is not None and self._adaptation is not None:
             self._adaptation.acknowledged(receipt.size_bytes, receipt.round_trip_s, now_s)
         self._writable.set()
@@ -166,12 +211,17 @@ class Session:
             self._camera = self._hub.open(self.session_id, self)
             if self._watched is None:
                 self._adopt(self._client, self._wishes, self._camera)
-        self._camera.put(CameraFrame(frame_id, captured_at_ms, jpeg, time.monotonic()))
+        now_s = time.monotonic()
+        self._idle.began(now_s)
+        self._idle.used(now_s)
+        self._camera.put(CameraFrame(frame_id, captured_at_ms, jpeg, now_s))
 
     def _greet(self, hello: wire.Hello) -> None:
+        self._idle.began(time.monotonic())
         watched = self._hub.find(hello.watch) if hello.watch is not None else self._camera
         self._adopt(Client(hello.formats), self._wishes, watched)
-        logger.info("session %s: %r", self.session_id, hello.client or "a client without a name")
+        name = hello.client[:LONGEST_NAME] or "a client without a name"
+        logger.info("session %s: %r", self.session_id, name, extra={"event": "hello", "session": self.session_id})
         self._welcome()
         self._say_status(self._hub.engine.status)
 
@@ -219,7 +269,9 @@ class Session:
             self._watched = None
 
     def _engine_changed(self, status: EngineStatus) -> None:
-        if status.model is not None and status.model != self._model:
+        self._idle.used(time.monotonic())
+        # without a choice: its wishes changed while no model was there
+        if status.model is not None and (status.model != self._model or self._adaptation is None):
             self._meet(status.model)
             self._welcome()
         self._say_status(status)
@@ -305,8 +357,7 @@ class Session:
 
     async def _send_answer(self, delivery: Delivery) -> None:
         if delivery.is_result:
-            self._hub.telemetry.count("results_sent")
-            self._hub.telemetry.observe("result_bytes", len(delivery.message))
+            self._hub.telemetry.result("sent", len(delivery.message))
             if self._client.contract == "full":
                 self._window.sent(delivery.frame_id, len(delivery.message), time.monotonic())
         await self._transport.send(delivery.message)

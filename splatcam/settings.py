@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ipaddress
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 ENVIRONMENT_PREFIX = "SPLATCAM_"
 SWITCH = {True: "on", False: "off"}
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d+)?")  # as browsers write it
+HOST = re.compile(r"[a-z0-9_]([a-z0-9._-]*[a-z0-9_])?")
 TOKEN = re.compile(r"[!-~]{12,}")  # what a header and an address can carry, and nobody guesses
 
 
@@ -36,6 +38,15 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
     allowed_origins: str = Field(
         "", description="pages of other sites that may open the websocket, as https://host[:port], comma-separated"
+    )
+    allowed_hosts: str = Field(
+        "",
+        description="names that this service answers to where no token is asked for, comma-separated",
+    )
+    trusted_proxies: str = Field(
+        "",
+        description="addresses or networks whose X-Forwarded-For tells where a client comes from, comma-separated;"
+        " empty in a pod of Runpod: the private networks",
     )
     token: str = Field(
         "",
@@ -65,11 +76,34 @@ class Settings(BaseSettings):
     engine: Literal["child", "inline"] = Field(
         "child", description="child: torch in a process of its own; inline: in a thread of the server"
     )
+    frame_deadline_s: float = Field(
+        10.0,
+        gt=0,
+        le=3600,
+        description="seconds a frame may take; beyond it, and beyond 20 times the usual, the model's process"
+        " is started again",
+    )
     max_sessions: int = Field(16, ge=1, le=1000, description="websockets open at once")
+    max_sessions_per_address: int = Field(
+        8, ge=1, le=1000, description="of those from one address; this machine's own are not counted"
+    )
+    max_messages_per_s: float = Field(
+        500, ge=1, le=1e6, description="messages taken from a client; for a moment twice as many"
+    )
+    max_bytes_per_s: float = Field(20e6, ge=1024, le=1e10, description="bytes taken from a client, likewise")
+    first_message_s: float = Field(15, gt=0, le=3600, description="seconds for a client's hello or first frame")
+    idle_s: float = Field(120, gt=0, le=86400, description="seconds a client may send and watch nothing")
+    stalled_after_s: float = Field(
+        15, ge=1, le=3600, description="seconds after which a client that takes nothing is cut off"
+    )
+    drain_s: float = Field(
+        1, ge=0, le=3600, description="seconds between SIGTERM, when nobody comes in any more, and the sessions' end"
+    )
     max_message_bytes: int = Field(2 * 1024 * 1024, ge=1024, description="largest message taken from a client")
     max_frame_pixels: int = Field(1920 * 1088, ge=196, description="largest frame that is decoded")
     summary_every_s: float = Field(5.0, gt=0, le=3600, description="seconds between summary lines in the log")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="how much is logged")
+    log_format: Literal["text", "json"] = Field("text", description="json: one map a line, for machines")
 
     @field_validator("allowed_origins")
     @classmethod
@@ -79,6 +113,24 @@ class Settings(BaseSettings):
             if not ORIGIN.fullmatch(origin):
                 raise ValueError(f"{origin!r} is no https://host[:port] in small letters")
         return origins
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _hosts_are_names(cls, hosts: str) -> str:
+        for host in filter(None, map(str.strip, hosts.split(","))):
+            if not HOST.fullmatch(host):
+                raise ValueError(f"{host!r} is no name in small letters without a port")
+        return hosts
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _proxies_are_networks(cls, proxies: str) -> str:
+        for proxy in filter(None, map(str.strip, proxies.split(","))):
+            try:
+                ipaddress.ip_network(proxy, strict=False)
+            except ValueError:
+                raise ValueError(f"{proxy!r} is neither an address nor a network") from None
+        return proxies
 
     @field_validator("token")
     @classmethod
@@ -91,6 +143,8 @@ class Settings(BaseSettings):
     def _agrees_with_itself(self) -> Self:
         if self.token and not self.auth:
             raise ValueError("--token and --no-auth contradict each other")
+        if self.max_message_bytes > self.max_bytes_per_s:
+            raise ValueError("--max-bytes-per-s is below --max-message-bytes: the largest frames would never come in")
         if bool(self.tls_certificate) != bool(self.tls_key):
             raise ValueError("--tls-certificate and --tls-key belong together")
         if self.tls_certificate and self.https == "self-signed":

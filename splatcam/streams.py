@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from splatcam import wire
-from splatcam.engine import Engine, EngineFailed, EngineStatus
+from splatcam.engine import Engine, EngineFailed, EngineRestarting, EngineStatus
 from splatcam.frame_job import FrameJob, FrameRefused, FrameResult, SceneFacts
 from splatcam.latest_slot import LatestSlot
-from splatcam.telemetry import Telemetry
+from splatcam.telemetry import FrameOutcome, Telemetry
 from splatcam.variants import MAX_VARIANTS, Variant
 from splatcam.wire import ErrorCode, WireError
 
@@ -96,12 +96,14 @@ class Stream:
         self._worker = asyncio.create_task(self._run(), name=f"stream-{stream_id}")
 
     def put(self, frame: CameraFrame) -> None:
-        self._telemetry.count("frames_in")
+        self._telemetry.received()
         if self._mailbox.put(frame):
-            self._telemetry.count("frames_dropped")
+            self._telemetry.ended("superseded")
 
     async def close(self) -> None:
-        self._worker.cancel()
+        self._worker.cancel()  # its frame, if it has one, ends with it
+        if self._mailbox.take():
+            self._telemetry.ended("unwatched")
         await asyncio.gather(self._worker, return_exceptions=True)
         self._engine.forget(self.stream_id)
         viewers, self.viewers = self.viewers, []
@@ -142,24 +144,37 @@ class Stream:
     async def _run(self) -> None:
         while True:
             await self._hub.model_known.wait()  # meanwhile the newest frame waits in the mailbox
-            frame = await self._newest_when_due(await self._mailbox.get())
-            now_s = time.monotonic()
-            due = [(v, v.variant) for v in self.viewers if v.variant and v.due_in_s(now_s) == 0]
-            wants_scene = now_s < self._scene_until_s
-            if not due and not wants_scene and self._engine.status.state != "failed":
-                self._telemetry.count("frames_dropped")  # nobody watches
-                continue
-            for viewer, _ in due:
-                viewer.take_turn(now_s)
+            frame = await self._mailbox.get()
+            outcome: FrameOutcome = "unwatched"  # of a frame whose session leaves while we have it
             try:
-                await self._process(frame, due, wants_scene)
-            except FrameRefused as error:
-                self._tell(frame, ErrorCode(error.code), error.message)
-            except EngineFailed as error:
-                self._tell(frame, ErrorCode.ENGINE_FAILED, str(error))
-            except Exception:  # a bug costs one frame, not the stream
-                logger.exception("frame %d of stream %s", frame.frame_id, self.stream_id)
-                self._tell(frame, ErrorCode.ENGINE_FAILED, wire.ERROR_EXPLANATIONS[ErrorCode.ENGINE_FAILED])
+                frame = await self._newest_when_engine_works(await self._newest_when_due(frame))
+                outcome = await self._answer(frame)
+            finally:
+                self._telemetry.ended(outcome)
+
+    async def _answer(self, frame: CameraFrame) -> FrameOutcome:
+        now_s = time.monotonic()
+        due = [(v, v.variant) for v in self.viewers if v.variant and v.due_in_s(now_s) == 0]
+        wants_scene = now_s < self._scene_until_s
+        if not due and not wants_scene and self._engine.status.state != "failed":
+            return "unwatched"
+        for viewer, _ in due:
+            viewer.take_turn(now_s)
+        try:
+            await self._process(frame, due, wants_scene)
+            return "delivered"
+        except FrameRefused as error:
+            self._tell(frame, ErrorCode(error.code), error.message)
+            return "refused"
+        except EngineRestarting as error:
+            self._tell(frame, ErrorCode.ENGINE_RESTARTING, str(error))
+        except EngineFailed as error:
+            self._tell(frame, ErrorCode.ENGINE_FAILED, str(error))
+        except Exception:  # a bug costs one frame, not the stream
+            where = {"event": "frame_failed", "session": self.stream_id, "frame_id": frame.frame_id}
+            logger.exception("frame %d of stream %s", frame.frame_id, self.stream_id, extra=where)
+            self._tell(frame, ErrorCode.ENGINE_FAILED, wire.ERROR_EXPLANATIONS[ErrorCode.ENGINE_FAILED])
+        return "failed"
 
     async def _newest_when_due(self, frame: CameraFrame) -> CameraFrame:
         """Where every viewer limits its frame rate, the newest frame waits for the first of them."""
@@ -167,9 +182,18 @@ class Stream:
             try:
                 async with asyncio.timeout(wait_s):
                     frame = await self._mailbox.get()
-                self._telemetry.count("frames_dropped")
+                self._telemetry.ended("superseded")
             except TimeoutError:
                 pass
+        return frame
+
+    async def _newest_when_engine_works(self, frame: CameraFrame) -> CameraFrame:
+        """While the engine starts again, the newest frame waits."""
+        while not self._hub.model_known.is_set():
+            await self._hub.model_known.wait()
+            if (newer := self._mailbox.take()) is not None:
+                self._telemetry.ended("superseded")
+                frame = newer
         return frame
 
     def _due_in_s(self) -> float:
@@ -178,7 +202,7 @@ class Stream:
 
     def _tell(self, frame: CameraFrame, code: ErrorCode, message: str) -> None:
         """An error takes the place that the result would have had, so that answers keep the order of the frames."""
-        self._telemetry.count("errors")
+        self._telemetry.told_error()
         error = wire.Error(code=code, message=message, frame_id=frame.frame_id)
         self._camera.deliver(Delivery(frame.frame_id, wire.encode(error), is_result=False))
 
@@ -192,10 +216,14 @@ class Stream:
             self.scene = LiveScene(frame.frame_id, revision, result.facts)
             self._scene_changed.set()  # whoever waits is woken
             self._scene_changed.clear()
+        self._telemetry.dropped_nonfinite(result.dropped_nonfinite)
         timings_ms = self._timings(frame, begin_s, result)
         for variant in variants:
             delivery = Delivery(frame.frame_id, _message(frame, variant, result, timings_ms))
-            self._telemetry.count(f"output_{variant.output}/{variant.format}")
+            fields = result.fields[variant]
+            self._telemetry.made(
+                f"{variant.output}/{variant.format}", fields.get("num_splats", fields.get("num_points", 0))
+            )
             for viewer, wanted in due:
                 if wanted == variant and viewer in self.viewers:
                     viewer.deliver(delivery)
@@ -211,7 +239,7 @@ class Stream:
             "total": (end_s - frame.received_at_s) * 1e3,
         }
         for stage, ms in timings_ms.items():
-            self._telemetry.observe(f"ms_{stage}", ms)
+            self._telemetry.observe(stage, ms)
         return {stage: round(ms, 3) for stage, ms in timings_ms.items()}
 
 
@@ -233,7 +261,7 @@ class StreamHub:
     def __init__(self, engine: Engine, telemetry: Telemetry) -> None:
         self.engine = engine
         self.telemetry = telemetry
-        self.model_known = asyncio.Event()  # or known not to come
+        self.model_known = asyncio.Event()  # or known not to come; not while the engine starts again
         self._streams: dict[str, Stream] = {}
         self._listeners: list[Callable[[EngineStatus], None]] = []
         self._note(engine.status)
@@ -274,3 +302,5 @@ class StreamHub:
     def _note(self, status: EngineStatus) -> None:
         if status.model is not None or status.state == "failed":
             self.model_known.set()
+        elif status.state == "restarting":
+            self.model_known.clear()

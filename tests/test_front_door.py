@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import ssl
 import sys
 from collections.abc import Iterator
@@ -68,7 +69,8 @@ def test_without_the_token_every_path_answers_the_same(guarded: Service, path: s
 def test_the_health_of_the_service_is_told_to_everybody(guarded: Service) -> None:
     for path in ("/healthz", "/readyz", "/ping"):
         status, _, body = get(guarded, path)
-        assert (status, json.loads(body)) == (200, {"state": "ready", "model": "synthetic"})
+        told = json.loads(body)
+        assert (status, told["state"], told["model"], told.get("reason")) == (200, "ready", "synthetic", None)
 
 
 def test_pages_carry_their_policy(guarded: Service) -> None:
@@ -95,9 +97,27 @@ async def test_a_program_shows_the_token_in_a_header_or_in_the_address(guarded: 
         assert await points_over(connection) > 0
 
 
+def say(service: Service, request: bytes) -> bytes:
+    """A request as it stands, and all of the answer."""
+    host, _, port = service.url.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
+        connection.sendall(request)
+        connection.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
 async def test_the_token_is_in_no_line_of_the_log_but_the_link(guarded: Service) -> None:
     get(guarded, f"/?token={TOKEN}")
     get(guarded, "/?token=another-token-that-is-wrong")
+    get(guarded, f"/nothing?x=1&token={TOKEN}", Host="evil.example", Cookie=f"splatcam={TOKEN}")
+    upgrade = "Host: a\r\nConnection: Upgrade\r\nUpgrade"
+    for bad in (
+        f"GET /?token={TOKEN} HTTP/9\r\n\r\n",
+        f"GET /?token={TOKEN}\r\nAuthorization: Bearer {TOKEN}\r\n\r\n",
+        f"GET /ws?token={TOKEN} HTTP/1.1\r\n{upgrade}: websocket\r\n\r\n",
+        f"GET /ws?token={TOKEN}x HTTP/1.1\r\n{upgrade}: h2c\r\n\r\n",
+    ):
+        assert say(guarded, bad.encode()).startswith(b"HTTP/1.1 4")
     async with websockets.connect(f"{guarded.ws_url}?token={TOKEN}", max_size=None) as connection:
         await connection.send(b"no jpeg")
         await connection.recv()
@@ -110,6 +130,43 @@ async def test_the_token_is_in_no_line_of_the_log_but_the_link(guarded: Service)
 def test_at_the_quietest_log_level_the_link_is_still_printed() -> None:
     with running(*SYNTHETIC, "--token", TOKEN, "--log-level", "error") as quiet:
         assert [line for line in quiet.lines if "open http" in line]
+
+
+# ---------------------------------------------------------------- by which name
+
+
+@pytest.fixture(scope="module")
+def unguarded() -> Iterator[Service]:
+    with running(*SYNTHETIC) as started:
+        started.wait_for_model("synthetic")
+        yield started
+
+
+@pytest.mark.parametrize("path", ["/", "/info", "/render", "/metrics", "/viewer/", "/app.js"])
+def test_a_name_that_somebody_pointed_at_loopback_reads_one_sentence_and_no_picture(
+    unguarded: Service, path: str
+) -> None:
+    status, headers, body = get(unguarded, path, Host="rebound.example")
+    assert (status, body.count(b"<p>")) == (421, 1) and b"--allowed-hosts" in body
+    assert headers["content-security-policy"].startswith("default-src 'none'")
+    for host in ("localhost:1", "127.0.0.1", "[::1]:8000"):
+        assert get(unguarded, path, Host=host)[0] != 421
+
+
+def test_probes_call_it_what_they_like(unguarded: Service) -> None:
+    assert [get(unguarded, path, Host="10-1-2-3.pods")[0] for path in ("/healthz", "/readyz", "/ping")] == [200] * 3
+
+
+@pytest.mark.parametrize(("host", "origin"), [("rebound.example", None), ("localhost", "https://evil.example")])
+async def test_neither_a_rebound_name_nor_another_sites_page_opens_a_websocket(
+    unguarded: Service, host: str, origin: str | None
+) -> None:
+    for path in ("/ws", "/viewer/ws"):
+        url = unguarded.ws_url.replace("/ws", path).replace("127.0.0.1", host)
+        address = unguarded.url.removeprefix("http://").partition(":")
+        with pytest.raises(websockets.InvalidStatus) as refused:
+            await websockets.connect(url, origin=origin, host=address[0], port=int(address[2]))
+        assert refused.value.response.status_code == 403
 
 
 # ---------------------------------------------------------------- https

@@ -6,15 +6,18 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from splatcam.connection import Disconnected, HangUp
 from splatcam.engine import EngineStatus
 from splatcam.live_pictures import MAX_UNSEEN, NO_CAMERA, NO_FRAME, LivePictures, PictureSession
+from splatcam.rate_limit import TOO_MUCH
 from splatcam.rendering.camera import Camera
 from splatcam.rendering.picture_job import NothingToShow
-from splatcam.session import Disconnected
+from splatcam.settings import Settings
 from splatcam.streams import StreamHub
 from tests.fakes import JPEG, PaperEngine, connected, hub_of, settled
 
@@ -25,10 +28,10 @@ class Looker:
     """The far end of a PictureSession."""
 
     def __init__(self) -> None:
-        self.incoming: asyncio.Queue[str | None] = asyncio.Queue()
+        self.incoming: asyncio.Queue[bytes | str | None] = asyncio.Queue()
         self.outgoing: asyncio.Queue[Any] = asyncio.Queue()
 
-    async def receive(self) -> str:
+    async def receive(self) -> bytes | str:
         message = await self.incoming.get()
         if message is None:
             raise Disconnected
@@ -63,16 +66,14 @@ class Looker:
 
 
 @asynccontextmanager
-async def looking(hub: StreamHub) -> AsyncIterator[Looker]:
+async def looking(hub: StreamHub, settings: Settings | None = None) -> AsyncIterator[Looker]:
     looker = Looker()
-    running = asyncio.create_task(PictureSession(looker, LivePictures(hub), "c").run())
+    running = asyncio.create_task(PictureSession(looker, LivePictures(hub), "c", settings or Settings()).run())
     try:
         yield looker
     finally:
         looker.incoming.put_nowait(None)
-        with pytest.raises(ExceptionGroup) as ended:
-            await running
-        assert ended.value.subgroup(Disconnected) is not None and len(ended.value.exceptions) == 1
+        await running
 
 
 async def test_every_new_frame_brings_a_picture_from_where_the_client_looks() -> None:
@@ -133,9 +134,25 @@ async def test_before_each_picture_goes_the_wish_that_it_answers_and_how_long_it
 
 
 @pytest.mark.parametrize(
-    "bad", ["no JSON", "[1]", '{"w": 3}', '{"type": "jump"}', '{"type": "look", "w": "wide"}', "[" * 9000]
+    "bad",
+    [
+        "no JSON",
+        b"\xff\xfe\xff",
+        "[1]",
+        '"look"',
+        '{"w": 3}',
+        '{"type": "jump"}',
+        '{"type": ["look"]}',
+        '{"type": "look", "w": "wide"}',
+        '{"type": "look", "w": {"h": []}}',
+        '{"type": "look", "w": NaN}',
+        '{"type": "look", "w": ' + "9" * 4000 + "}",
+        "[" * 4000,
+        '{"type": "look"}' + " " * 5000,
+    ],
+    ids=lambda bad: f"{bad[:30]!r}",
 )
-async def test_a_bad_message_is_answered_by_a_sentence_and_the_pictures_go_on(bad: str) -> None:
+async def test_a_bad_message_is_answered_by_a_sentence_and_the_pictures_go_on(bad: bytes | str) -> None:
     hub = hub_of(PaperEngine())
     async with connected(hub) as camera, looking(hub) as looker:
         looker.incoming.put_nowait(bad)
@@ -225,3 +242,80 @@ async def test_the_service_and_the_viewer_tell_their_facts() -> None:
     assert {"radius", "target", "fov", "display_modes", "revision", "gaussians"} <= info.keys()
     assert info["service"]["model"]["name"] == "small" and info["service"]["cameras"] == 1
     assert json.dumps(info)
+
+
+# ---------------------------------------------------------------- who has to go, and what is too much
+
+
+async def ended(looker: Looker, hub: StreamHub, settings: Settings) -> HangUp:
+    """How a session ends that nobody hangs up on."""
+    with pytest.raises(HangUp) as end:
+        async with asyncio.timeout(30):
+            await PictureSession(looker, LivePictures(hub), "c", settings).run()
+    return end.value
+
+
+async def test_who_never_looks_is_sent_away() -> None:
+    looker = Looker()
+    looker.says(type="seen")
+    end = await ended(looker, hub_of(PaperEngine()), Settings(first_message_s=0.05))
+    assert (end.code, end.reason) == (4408, "neither a hello nor a frame came for 0.05 s")
+
+
+async def test_who_looks_once_and_takes_nothing_is_sent_away() -> None:
+    looker = Looker()
+    looker.says(type="look")
+    assert (await ended(looker, hub_of(PaperEngine()), Settings(idle_s=0.1))).code == 4408
+
+
+async def test_a_ping_is_answered_and_keeps_the_place_of_a_page_that_is_seen() -> None:
+    looker = Looker()
+    session = PictureSession(looker, LivePictures(hub_of(PaperEngine())), "c", Settings())
+    running = asyncio.create_task(session.run())
+    looker.says(type="look")
+    kept_since_s = []
+    for _ in range(2):
+        looker.says(type="ping")
+        await looker.hears("pong")
+        kept_since_s.append(session._idle._since_s)
+    looker.incoming.put_nowait(None)
+    await running
+    assert kept_since_s[0] < kept_since_s[1]
+
+
+async def test_who_looks_while_no_model_is_there_waits_for_us() -> None:
+    engine = PaperEngine()
+    ready, engine.status = engine.status, EngineStatus("loading", "downloading gigabytes")
+    hub = hub_of(engine)
+    looker = Looker()
+    looker.says(type="look")
+    session = PictureSession(looker, LivePictures(hub), "c", Settings(idle_s=0.05))
+    running = asyncio.create_task(session.run())
+    await looker.hears("info")
+    for _ in range(3):  # as often its time has run out, and begins anew
+        began_s = session._idle._since_s
+        async with asyncio.timeout(30):
+            while session._idle._since_s == began_s:
+                assert not running.done()
+                await asyncio.sleep(0.005)
+    engine.status = ready
+    with pytest.raises(HangUp):
+        async with asyncio.timeout(30):
+            await running
+
+
+async def test_too_many_messages_are_dropped_and_told_and_then_the_socket_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s = 0.0
+    monkeypatch.setattr("splatcam.live_pictures.time", SimpleNamespace(monotonic=lambda: now_s))
+    looker = Looker()
+    session = PictureSession(looker, LivePictures(hub_of(PaperEngine())), "c", Settings(max_messages_per_s=10))
+    running = asyncio.create_task(session.run())
+    while not running.done():
+        looker.says(type="seen")
+        await settled(5)
+        now_s += 0.01
+        assert now_s < 60, "it floods and stays"
+    with pytest.raises(HangUp) as end:
+        await running
+    assert end.value.code == 1008
+    assert (await looker.hears("error"))["message"] == TOO_MUCH

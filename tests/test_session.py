@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from types import SimpleNamespace
 
 import msgpack
@@ -7,8 +10,12 @@ import pytest
 
 from splatcam import wire
 from splatcam.ack_window import MIN_WINDOW
+from splatcam.bench.links import LocalLink
+from splatcam.connection import HangUp
 from splatcam.engine import EngineStatus
+from splatcam.session import Session
 from splatcam.settings import Settings
+from splatcam.streams import StreamHub
 from splatcam.wire import ErrorCode
 from tests.fakes import BROKEN_JPEG, BUG_JPEG, FAULTY_JPEG, JPEG, Client, PaperEngine, connected, hub_of, model, settled
 
@@ -93,7 +100,7 @@ async def test_the_newest_frame_wins_while_the_engine_is_busy() -> None:
         while (await client.until("splats16"))["frame_id"] != 9:
             pass
         assert [job.frame_id for job in engine.jobs] == [0, 9]
-        assert hub.telemetry.totals["frames_dropped"] == 8
+        assert hub.telemetry.frames["superseded"] == 8
 
 
 async def test_reading_goes_on_while_the_engine_is_busy() -> None:
@@ -117,7 +124,7 @@ async def test_results_wait_for_acknowledgements_and_the_newest_replaces_what_wa
         assert await client.silent(), "a result came although none was acknowledged"
         await client.send(wire.Ack(frame_id=MIN_WINDOW - 1))
         assert (await client.next())["frame_id"] == 7
-        assert hub.telemetry.totals["results_dropped"] == 8 - MIN_WINDOW - 1
+        assert hub.telemetry.results["replaced"] == 8 - MIN_WINDOW - 1
 
 
 async def test_settings_change_this_session_only_from_the_next_frame_on() -> None:
@@ -229,7 +236,7 @@ async def test_an_error_does_not_overtake_the_results_of_earlier_frames() -> Non
         await client.send(wire.Ack(frame_id=MIN_WINDOW - 1))
         answer = await client.next()
         assert (answer["type"], answer["frame_id"]) == ("error", MIN_WINDOW + 1), "the newest answer is the one to come"
-        assert hub.telemetry.totals["results_dropped"] == 1
+        assert hub.telemetry.results["replaced"] == 1
 
 
 async def test_when_the_client_leaves_its_stream_is_forgotten() -> None:
@@ -331,3 +338,162 @@ async def test_a_wish_that_the_model_cannot_meet_when_it_comes_is_told_and_given
         assert (await client.next())["code"] == ErrorCode.NO_GAUSSIAN_HEAD
         await client.frame(0)
         await client.until("splats16")
+
+
+# ---------------------------------------------------------------- who has to go, and what is too much
+
+
+@asynccontextmanager
+async def leaving(settings: Settings, hub: StreamHub | None = None) -> AsyncIterator[tuple[Client, asyncio.Task[None]]]:
+    """A session that is expected to end by itself."""
+    link = LocalLink()
+    session = Session(link.transport(), hub or hub_of(PaperEngine()), settings)
+    running = asyncio.create_task(session.run())
+    try:
+        yield Client(link, session), running
+    finally:
+        await link.hang_up()
+        async with asyncio.timeout(30):
+            await asyncio.gather(running, return_exceptions=True)
+
+
+async def end_of(running: asyncio.Task[None]) -> HangUp:
+    with pytest.raises(HangUp) as end:
+        async with asyncio.timeout(30):
+            await running
+    return end.value
+
+
+async def test_who_says_nothing_at_all_is_sent_away() -> None:
+    async with leaving(Settings(first_message_s=0.05)) as (_, running):
+        end = await end_of(running)
+        assert (end.code, end.reason) == (4408, "neither a hello nor a frame came for 0.05 s")
+
+
+async def test_pings_are_no_beginning() -> None:
+    async with leaving(Settings(first_message_s=0.2)) as (client, running):
+        for t in range(5):
+            await client.send(wire.Ping(t=float(t)))
+        assert (await end_of(running)).code == 4408
+
+
+async def test_who_only_said_hello_and_pings_is_sent_away_and_its_place_is_free() -> None:
+    hub = hub_of(PaperEngine())
+    async with leaving(Settings(idle_s=0.3), hub) as (client, running):
+        await client.hello()
+        await client.send(wire.Ping(t=1.0))
+        end = await end_of(running)
+        assert (end.code, end.reason) == (4408, "nothing was sent or watched for 0.3 s")
+        assert not hub._listeners
+
+
+async def test_who_watches_and_acknowledges_nothing_is_sent_away_and_the_camera_is_not() -> None:
+    hub = hub_of(PaperEngine())
+    async with connected(hub) as camera:
+        await camera.hello()
+        await camera.frame(0)
+        await camera.until("splats16")
+        async with leaving(Settings(idle_s=0.3), hub) as (watcher, running):
+            await watcher.hello(watch="newest")
+            assert (await end_of(running)).code == 4408
+        await camera.frame(1)
+        await camera.until("splats16")
+
+
+def session_at(clock: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Session:
+    monkeypatch.setattr("splatcam.session.time", clock)
+    return Session(LocalLink().transport(), hub_of(PaperEngine()), settings)
+
+
+async def test_frames_and_acknowledgements_of_what_was_sent_are_use_and_other_messages_are_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now_s = 0.0
+    clock = SimpleNamespace(monotonic=lambda: now_s)
+    session = session_at(clock, monkeypatch, Settings(idle_s=120))
+    session._handle(wire.Hello(protocol=1, formats=["splats16"]))
+    session._handle(wire.FrameMessage(frame_id=0, captured_at_ms=0.0, jpeg=JPEG))
+    assert session._camera is not None
+    now_s = 100.0
+    for nothing in (wire.Ping(t=1.0), wire.Ack(frame_id=7), wire.Shown(frame_id=7), wire.SettingsMessage(stride=2)):
+        session._handle(nothing)
+    assert session._idle.left_s(now_s) == 20
+    session._handle(wire.FrameMessage(frame_id=1, captured_at_ms=0.0, jpeg=JPEG))
+    assert session._idle.left_s(now_s) == 120
+    session._window.sent(1, 10, now_s)
+    now_s = 150.0
+    session._handle(wire.Ack(frame_id=1))
+    assert session._idle.left_s(now_s) == 120
+    await session._hub.close(session._camera)
+
+
+async def test_who_waits_for_the_model_is_not_idle() -> None:
+    engine = PaperEngine()
+    ready, engine.status = engine.status, EngineStatus("loading", "downloading gigabytes")
+    hub = hub_of(engine)
+    async with leaving(Settings(idle_s=0.02), hub) as (client, running):
+        await client.send(wire.Hello(protocol=1, formats=["splats16"]))
+        await client.until("status")
+        for _ in range(5):  # as often its time has run out, and begins anew
+            began_s = client.session._idle._since_s
+            async with asyncio.timeout(30):
+                while client.session._idle._since_s == began_s:
+                    assert not running.done()
+                    await asyncio.sleep(0.005)
+        engine.status = ready
+        hub.engine_changed(ready)
+        assert (await end_of(running)).code == 4408
+
+
+async def test_too_many_messages_are_dropped_and_told_once_and_the_next_ones_are_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now_s = 0.0
+    monkeypatch.setattr("splatcam.session.time", SimpleNamespace(monotonic=lambda: now_s))
+    hub = hub_of(PaperEngine())
+    async with connected(hub, Settings(max_messages_per_s=10)) as client:
+        for _ in range(20):
+            await client.send(wire.Ping(t=0.0))
+            await client.until("pong")
+        for frame_id in range(5):
+            await client.frame(frame_id)
+        await client.send(JPEG)
+        error = await client.next()
+        assert (error["type"], error["code"], error["frame_id"]) == ("error", ErrorCode.RATE_LIMITED, 0)
+        await settled()
+        assert (hub.telemetry.frames_received, hub.telemetry.frames["refused"]) == (6, 6)
+        now_s = 2.0
+        await client.send(JPEG)  # the second plain frame, as its client counts
+        assert (await client.next())["frame_id"] == 1
+        assert hub.telemetry.frames_in_flight == 0
+
+
+async def test_a_frame_over_the_bytes_a_second_is_dropped_with_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s = 0.0
+    monkeypatch.setattr("splatcam.session.time", SimpleNamespace(monotonic=lambda: now_s))
+    settings = Settings(max_bytes_per_s=2000, max_message_bytes=2000)
+    async with connected(hub_of(PaperEngine()), settings) as client:
+        for frame_id in range(3):
+            await client.frame(frame_id, JPEG + bytes(1500))
+        answers = [await client.next() for _ in range(2)]
+        errors = [answer for answer in answers if answer["type"] == "error"]
+        assert [(e["code"], e["frame_id"]) for e in errors] == [(ErrorCode.RATE_LIMITED, 2)]
+
+
+async def test_who_floods_for_ten_seconds_on_end_is_sent_away_and_nobody_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now_s = 0.0
+    monkeypatch.setattr("splatcam.session.time", SimpleNamespace(monotonic=lambda: now_s))
+    hub = hub_of(PaperEngine())
+    settings = Settings(max_messages_per_s=10)
+    async with connected(hub, settings) as good, leaving(settings, hub) as (flooder, running):
+        while not running.done():
+            await flooder.send("a text message")
+            await settled(3)
+            now_s += 0.01
+            assert now_s < 60, "it floods and stays"
+        end = await end_of(running)
+        assert (end.code, end.reason) == (1008, "more than this server takes was sent for too long")
+        await good.send(JPEG)
+        assert (await good.next())["type"] == "pointcloud"

@@ -72,3 +72,21 @@ def test_settings_that_contradict_each_other_are_named_in_words() -> None:
 
 def test_settings_that_are_printed_do_not_tell_the_token() -> None:
     assert "correct-horse" not in repr(settings("--token", "correct-horse-battery"))
+
+
+@pytest.mark.parametrize("hosts", ["https://a.example", "a.example:8000", "A.example", "*", "a b"])
+def test_an_allowed_host_is_a_name_and_nothing_else(hosts: str) -> None:
+    with pytest.raises(SettingsError, match="--allowed-hosts: .* is no name"):
+        settings("--allowed-hosts", f"b.example, {hosts}")
+    assert settings("--allowed-hosts", "a.example, b").allowed_hosts == "a.example, b"
+
+
+def test_trusted_proxies_are_addresses_and_networks() -> None:
+    assert settings("--trusted-proxies", "10.0.0.1, fd00::/8").trusted_proxies == "10.0.0.1, fd00::/8"
+    with pytest.raises(SettingsError, match="--trusted-proxies: 'proxy.example' is neither"):
+        settings("--trusted-proxies", "10.0.0.1, proxy.example")
+
+
+def test_a_message_that_is_allowed_is_not_forbidden_by_its_bytes() -> None:
+    with pytest.raises(SettingsError, match="the largest frames would never come in"):
+        settings("--max-bytes-per-s", "2000", "--max-message-bytes", "4000")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import json
 import re
 import socket
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
@@ -237,12 +239,22 @@ async def test_every_few_seconds_the_log_has_a_summary(service: Service) -> None
     assert line
 
 
-async def test_a_full_server_says_so_by_its_close_code() -> None:
+async def test_a_full_server_says_so_before_it_accepts_and_to_pages_by_its_readiness() -> None:
     with running("--model", "synthetic", *SMALL_GRID, "--max-sessions", "1") as service:
-        async with connect(service), connect(service) as second:
-            with pytest.raises(websockets.ConnectionClosed) as closed:
-                await second.recv()
-            assert closed.value.rcvd.code == 1013
+        service.wait_for_model("synthetic")
+        async with connect(service):
+            with pytest.raises(websockets.InvalidStatus) as refused:
+                await connect(service)
+            response = refused.value.response
+            assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
+            assert response.body == b"Every place is taken. Try again later."
+            with pytest.raises(urllib.error.HTTPError) as unready:
+                fetch(service.url + "/readyz")
+            assert (unready.value.code, unready.value.headers["Retry-After"]) == (503, "5")
+            assert json.load(unready.value)["reason"] == "full"
+            unready.value.close()
+            assert fetch(service.url + "/ping")[0] == 200, "a full server is no broken one"
+        assert not [line for line in service.lines if "handshake" in line], "every refusal is an error in the log"
 
 
 # ---------------------------------------------------------------- what cannot start

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 from splatcam import wire
 from splatcam.engine import EngineStatus
+from splatcam.frame_job import FrameJob, FrameResult
 from splatcam.streams import StreamHub
 from splatcam.variants import MAX_VARIANTS
 from splatcam.wire import ErrorCode
@@ -34,6 +36,22 @@ async def test_viewers_of_one_camera_share_a_message_that_is_encoded_once() -> N
         await camera.frame(1)
         assert await camera.until("splats16") == await viewer.until("splats16")
         assert len(engine.jobs[1].variants) == 1
+
+
+class GappyEngine(PaperEngine):
+    """Its model has no number for some pixels."""
+
+    async def process(self, job: FrameJob) -> FrameResult:
+        return replace(await super().process(job), dropped_nonfinite=5)
+
+
+async def test_pixels_without_a_number_are_counted() -> None:
+    hub = hub_of(GappyEngine())
+    async with connected(hub) as camera:
+        for frame_id in range(3):
+            await camera.frame(frame_id)
+            await camera.until("pointcloud")
+    assert hub.telemetry.nonfinite == 15
 
 
 async def test_a_viewer_may_want_another_format() -> None:

@@ -34,14 +34,16 @@ def test_a_stage_that_fails_is_timed_all_the_same() -> None:
 
 def test_the_summary_counts_since_the_last_one() -> None:
     telemetry = Telemetry()
-    telemetry.count("frames_in", 60)
-    telemetry.count("results_sent", 30)
-    telemetry.count("output_pixel/splats16", 30)
-    telemetry.observe("ms_decode", 1.25)
-    telemetry.observe("result_bytes", 5000)
-    line = telemetry.summary(2.0)
-    assert line is not None
-    for part in ("pixel/splats16", "in 30.0 fps", "out 15.0 fps", "decode 1.2/1.2", "5 KB/frame"):
-        assert part in line
+    for _ in range(60):
+        telemetry.received()
+    for _ in range(30):
+        telemetry.made("pixel/splats16", 1000)
+        telemetry.ended("delivered")
+        telemetry.ended("superseded")
+        telemetry.result("sent", 5000)
+    telemetry.observe("decode", 1.25)
+    summary = telemetry.summary(2.0)
+    for part in ("pixel/splats16", "in 30.0 fps", "out 15.0 fps", "dropped 30+0", "decode 1.2/1.2", "5 KB/frame"):
+        assert part in str(summary)
     assert telemetry.summary(2.0) is None
-    assert telemetry.totals["frames_in"] == 60
+    assert telemetry.frames_received == 60

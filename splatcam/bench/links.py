@@ -9,9 +9,10 @@ from typing import Protocol
 
 import websockets
 
+from splatcam.connection import Disconnected
 from splatcam.engine import EngineStatus
 from splatcam.engine.inline import InlineEngine
-from splatcam.session import Disconnected, Session
+from splatcam.session import Session
 from splatcam.settings import Settings
 from splatcam.streams import StreamHub
 from splatcam.telemetry import Telemetry

@@ -10,18 +10,17 @@ from fastapi.responses import RedirectResponse, Response
 
 from splatcam.live_pictures import LivePictures, PictureSession
 from splatcam.routes.viewer import METHODS, picture_router, viewer_router
-from splatcam.routes.websocket import WebSocketTransport
-from splatcam.session import Disconnected
+from splatcam.routes.websocket import SocketDoor
+from splatcam.settings import Settings
 
 LONGEST_CLIENT = 64
-CLOSE_FULL = 1013
 
 
-def add_live_view(app: FastAPI, pictures: LivePictures, max_sessions: int) -> None:
+def add_live_view(app: FastAPI, pictures: LivePictures, door: SocketDoor, settings: Settings) -> None:
     app.include_router(picture_router(pictures))
     app.include_router(viewer_router(pictures), prefix="/viewer")
     app.include_router(_ways_to_the_page())
-    _add_websocket(app, pictures, max_sessions)
+    _add_websocket(app, pictures, door, settings)
 
 
 def _ways_to_the_page() -> APIRouter:
@@ -39,21 +38,8 @@ def _ways_to_the_page() -> APIRouter:
     return router
 
 
-def _add_websocket(app: FastAPI, pictures: LivePictures, max_sessions: int) -> None:
-    open_sessions: set[PictureSession] = set()
-
+def _add_websocket(app: FastAPI, pictures: LivePictures, door: SocketDoor, settings: Settings) -> None:
     @app.websocket("/viewer/ws")
     async def live(websocket: WebSocket) -> None:
-        await websocket.accept()
-        if len(open_sessions) >= max_sessions:
-            await websocket.close(CLOSE_FULL, f"all {max_sessions} places are taken")
-            return
         client = websocket.query_params.get("client", "")[:LONGEST_CLIENT]
-        session = PictureSession(WebSocketTransport(websocket), pictures, client)
-        open_sessions.add(session)
-        try:
-            await session.run()
-        except* Disconnected:
-            pass
-        finally:
-            open_sessions.discard(session)
+        await door.let_in(websocket, lambda transport: PictureSession(transport, pictures, client, settings))

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 
 from splatcam import __version__
 from splatcam.access import Gate, access_of
-from splatcam.addresses import Reach, greeting, lan_address
+from splatcam.addresses import Reach, greeting, lan_address, own_names
 from splatcam.routes.headers import SecurityHeaders
 from splatcam.routes.render_turns import BlockingPictures, DrawnInTurns
 from splatcam.routes.viewer import viewer_router
@@ -57,7 +57,7 @@ def serve(viewer: BlockingPictures, host: str, port: int, open_browser: bool) ->
 def viewer_server(app: FastAPI, listening: socket.socket, show: Callable[[str], object] | None) -> ViewerServer:
     """`show` gets the address when it is answered; it may block."""
     host, port = listening.getsockname()[:2]
-    access = access_of(Settings(), host, port)
+    access = access_of(Settings(), host, port, own_names=own_names(host, lan_address()))
     reach = Reach("http", host, port, access.token, None, lan_address())
 
     def on_ready() -> None:

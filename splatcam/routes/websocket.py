@@ -1,10 +1,25 @@
-"""FastAPI's websocket as the sessions want it."""
+"""The way from a handshake to a session and out again: a place, the socket, and every end with its code and reason."""
 
 from __future__ import annotations
 
-from fastapi import WebSocket, WebSocketDisconnect
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Protocol
 
-from splatcam.session import Disconnected
+from fastapi import WebSocket, WebSocketDisconnect
+from fastapi.responses import PlainTextResponse
+
+from splatcam.admission import Admission, Refusal
+from splatcam.client_address import Network, client_of
+from splatcam.connection import FAULT, GOING_AWAY, Disconnected, HangUp, until_first_ends
+from splatcam.telemetry import SessionKind, Telemetry
+
+logger = logging.getLogger("splatcam")
+CLOSE_FULL = 1013
+CLOSE_WITHIN_S = 1.0  # whoever reads nothing does not read why either
+DENIAL = "websocket.http.response"  # the extension of ASGI by which a handshake gets an answer of its own
 
 
 class WebSocketTransport:
@@ -28,3 +43,73 @@ class WebSocketTransport:
                 await self._websocket.send_text(data)
         except (WebSocketDisconnect, RuntimeError) as error:  # RuntimeError: closed while we were about to send
             raise Disconnected from error
+
+
+class RunningSession(Protocol):
+    async def run(self) -> None:
+        """Until the client is gone; raises HangUp when it has to go."""
+        ...
+
+
+class SocketDoor:
+    """Handshakes of one kind: whoever has a place comes in, the others are told why not. All leave when it closes."""
+
+    def __init__(
+        self, kind: SessionKind, admission: Admission, telemetry: Telemetry, proxies: tuple[Network, ...]
+    ) -> None:
+        self._kind: SessionKind = kind
+        self._admission = admission
+        self._telemetry = telemetry
+        self._proxies = proxies
+        self._closing_time = asyncio.Event()
+        self._inside: set[asyncio.Task[None]] = set()
+
+    async def let_in(self, websocket: WebSocket, session_over: Callable[[WebSocketTransport], RunningSession]) -> None:
+        """Returns when the websocket has ended."""
+        place = self._admission.enter(self._kind, client_of(websocket.scope, self._proxies))
+        if isinstance(place, Refusal):
+            self._telemetry.connection_refused(place.reason)
+            await refuse(websocket, place)
+            return
+        visit = asyncio.current_task()
+        assert visit is not None
+        self._inside.add(visit)
+        try:
+            await websocket.accept()
+            session = session_over(WebSocketTransport(websocket))
+            await until_first_ends(session.run(), self._until_closing_time())
+        except HangUp as end:
+            await hang_up(websocket, end)
+        except Exception:  # a bug costs one session, and it is told so
+            logger.exception("a session ended by a fault")
+            await hang_up(websocket, HangUp(FAULT, "a fault of the server, which is in its log"))
+        finally:
+            self._inside.discard(visit)
+            self._admission.leave(place)
+
+    async def close(self) -> None:
+        """Everybody is told to leave. Returns when they have, or will not."""
+        self._closing_time.set()
+        if self._inside:
+            await asyncio.wait(set(self._inside), timeout=2 * CLOSE_WITHIN_S)
+
+    async def _until_closing_time(self) -> None:
+        await self._closing_time.wait()
+        raise HangUp(GOING_AWAY, "the service restarts")
+
+
+async def refuse(websocket: WebSocket, refusal: Refusal) -> None:
+    """Before it is accepted, where the server can; a page sees no status, it asks /readyz why."""
+    if DENIAL in websocket.scope.get("extensions", {}):
+        headers = {"Retry-After": str(refusal.retry_after_s), "Cache-Control": "no-store"}
+        await websocket.send_denial_response(PlainTextResponse(refusal.sentence, refusal.status, headers))
+    else:
+        await websocket.accept()
+        await hang_up(websocket, HangUp(CLOSE_FULL, refusal.sentence))
+
+
+async def hang_up(websocket: WebSocket, end: HangUp) -> None:
+    """Says why, but waits for nobody who does not listen: the socket itself is TCP's to end."""
+    with suppress(TimeoutError, WebSocketDisconnect, RuntimeError):
+        async with asyncio.timeout(CLOSE_WITHIN_S):
+            await websocket.close(end.code, end.reason)

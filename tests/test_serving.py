@@ -1,0 +1,184 @@
+"""The server around an app of three lines: who sends its request drop by drop, and how it ends. In this process."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import websockets
+
+from splatcam import guarded_protocols, serving
+from splatcam.serving import OrderlyServer, bind, server_config, terminated_like_interrupted
+from splatcam.settings import Settings
+
+WITHIN_S = 60.0
+REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+async def app(scope: Any, receive: Any, send: Any) -> None:
+    if scope["type"] == "http":
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+        await send({"type": "http.response.body", "body": b"ok"})
+    elif scope["type"] == "websocket":
+        await send({"type": "websocket.accept"})
+        while (message := await receive())["type"] != "websocket.disconnect":
+            if "text" in message:
+                await send({"type": "websocket.send", "text": message["text"]})
+
+
+class Running:
+    """A server that listens, and how often it drained."""
+
+    def __init__(self, listening: socket.socket) -> None:
+        self.address = listening.getsockname()[:2]
+        self.drained = 0
+        self.may_drain = asyncio.Event()
+        self.may_drain.set()
+        self.server = OrderlyServer(server_config(app, Settings(), None), "", self._drain)
+
+    async def _drain(self) -> None:
+        self.drained += 1
+        await self.may_drain.wait()
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection(*self.address)
+
+
+@asynccontextmanager
+async def serving_app() -> AsyncIterator[Running]:
+    with bind(Settings(port=0)) as listening:
+        running = Running(listening)
+        task = asyncio.create_task(running.server.serve(sockets=[listening]))
+        try:
+            yield running
+        finally:
+            running.server.should_exit = True
+            async with asyncio.timeout(WITHIN_S):
+                await task
+
+
+async def closed(reader: asyncio.StreamReader) -> bytes:
+    """What came before it was closed. Raises TimeoutError when it is not."""
+    async with asyncio.timeout(WITHIN_S):
+        try:
+            return await reader.read()
+        except ConnectionResetError:
+            return b""
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guarded_protocols, "REQUEST_WITHIN_S", 0.3)
+
+
+@pytest.mark.parametrize("length", [0, 1, 16, 20])
+async def test_a_request_that_is_not_completed_is_closed(impatient: None, length: int) -> None:
+    async with serving_app() as running:
+        reader, writer = await running.connect()
+        writer.write(REQUEST[:length])
+        assert await closed(reader) == b""
+        writer.close()
+
+
+async def test_drops_do_not_put_it_off(impatient: None) -> None:
+    async with serving_app() as running:
+        reader, writer = await running.connect()
+        end = asyncio.create_task(closed(reader))
+        writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n")
+        while not end.done():
+            writer.write(b"X: y\r\n")
+            await asyncio.sleep(0.05)
+        assert await end == b""
+        writer.close()
+
+
+async def test_the_second_request_of_a_connection_is_waited_for_no_longer(impatient: None) -> None:
+    async with serving_app() as running:
+        reader, writer = await running.connect()
+        writer.write(REQUEST)
+        async with asyncio.timeout(WITHIN_S):
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200") and await reader.readexactly(
+                2
+            ) == b"ok"
+        writer.write(b"GET")
+        assert await closed(reader) == b""
+        writer.close()
+
+
+async def test_a_body_that_never_comes_keeps_no_connection(impatient: None) -> None:
+    async with serving_app() as running:
+        reader, writer = await running.connect()
+        writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n")
+        end = asyncio.create_task(closed(reader))
+        while not end.done():
+            writer.write(b"x")
+            await asyncio.sleep(0.05)
+        assert (await end).startswith(b"HTTP/1.1 200")
+        writer.close()
+
+
+async def test_a_websocket_is_not_taken_for_a_slow_request(impatient: None) -> None:
+    async with serving_app() as running:
+        async with websockets.connect("ws://{}:{}".format(*running.address)) as connection:
+            reader, writer = await running.connect()
+            assert await closed(reader) == b""  # its time, which began later, is over
+            writer.close()
+            await connection.send("still here?")
+            assert await connection.recv() == "still here?"
+
+
+async def test_the_first_signal_drains_and_then_it_ends_and_no_signal_is_raised_again() -> None:
+    async with serving_app() as running:
+        running.server.handle_exit(signal.SIGTERM, None)
+        assert running.server.is_ending and not running.server.should_exit
+    assert running.drained == 1
+    assert not running.server._captured_signals, "uvicorn raises these again when it has ended"
+
+
+async def test_the_second_signal_ends_it_at_once() -> None:
+    async with serving_app() as running:
+        running.may_drain.clear()
+        running.server.handle_exit(signal.SIGTERM, None)
+        running.server.handle_exit(signal.SIGINT, None)
+        assert running.server.should_exit and running.server.force_exit
+        running.may_drain.set()
+
+
+def test_before_the_server_listens_to_signals_sigterm_is_an_interrupt() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt), terminated_like_interrupted():
+        signal.raise_signal(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_outside_of_the_main_thread_signals_are_left_alone() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+
+    def meanwhile() -> object:
+        with terminated_like_interrupted():
+            return signal.getsignal(signal.SIGTERM)
+
+    async def in_a_thread() -> object:
+        return await asyncio.to_thread(meanwhile)
+
+    assert asyncio.run(in_a_thread()) is before
+
+
+def test_connections_inherit_how_long_they_may_stall() -> None:
+    with bind(Settings(port=0, stalled_after_s=7)) as listening:
+        with socket.create_connection(listening.getsockname()) as client:
+            accepted, _ = listening.accept()
+            with accepted:
+                assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 7000
+            assert client.recv(1) == b""
+
+
+def test_where_the_system_cannot_do_that_the_service_starts_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(serving.socket, "TCP_USER_TIMEOUT")
+    with bind(Settings(port=0)) as listening:
+        assert listening.getsockname()[1] > 0
