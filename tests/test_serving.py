@@ -13,6 +13,7 @@ import pytest
 import websockets
 
 from splatcam import guarded_protocols, serving
+from splatcam.guarded_protocols import GuardedWebSocket
 from splatcam.serving import OrderlyServer, bind, server_config, terminated_like_interrupted
 from splatcam.settings import Settings
 
@@ -130,6 +131,20 @@ async def test_a_websocket_is_not_taken_for_a_slow_request(impatient: None) -> N
             writer.close()
             await connection.send("still here?")
             assert await connection.recv() == "still here?"
+
+
+async def test_a_slow_reader_is_not_stalled_and_is_cut_off_once_it_takes_nothing_more() -> None:
+    async with serving_app() as running:
+        async with websockets.connect("ws://{}:{}".format(*running.address)) as connection:
+            (server_side,) = running.server.server_state.connections
+            assert isinstance(server_side, GuardedWebSocket)
+            waiting_bytes = iter([100, 90, 80, 80])
+            server_side.stalled_after_s = 0.01
+            server_side._waiting_bytes = lambda: next(waiting_bytes)  # type: ignore[method-assign]
+            server_side.pause_writing()
+            async with asyncio.timeout(WITHIN_S):
+                await connection.wait_closed()
+            assert list(waiting_bytes) == []
 
 
 async def test_the_first_signal_drains_and_then_it_ends_and_no_signal_is_raised_again() -> None:

@@ -147,6 +147,17 @@ async def test_a_fault_of_ours_ends_one_session_with_1011_and_is_in_the_log(capl
     assert house.is_empty
 
 
+async def test_who_is_gone_before_it_is_accepted_holds_no_place_and_is_no_fault(caplog: Any) -> None:
+    house, visitor = House(), Visitor()
+
+    async def gone(message: Any) -> None:
+        raise OSError("the server says so when the client has left")
+
+    socket = WebSocket(visitor.scope, visitor.says.get, gone)
+    await house.door.let_in(socket, Listening)
+    assert house.is_empty and caplog.text == ""
+
+
 async def test_who_does_not_read_why_it_has_to_go_is_not_waited_for() -> None:
     house, visitor = House(), Visitor(reads=False)
     await house.visit(visitor, Over)

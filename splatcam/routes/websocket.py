@@ -80,6 +80,8 @@ class SocketDoor:
             await until_first_ends(session.run(), self._until_closing_time())
         except HangUp as end:
             await hang_up(websocket, end)
+        except OSError:
+            pass  # gone before it was accepted
         except Exception:  # a bug costs one session, and it is told so
             logger.exception("a session ended by a fault")
             await hang_up(websocket, HangUp(FAULT, "a fault of the server, which is in its log"))

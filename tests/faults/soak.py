@@ -15,6 +15,7 @@ import random
 import re
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
@@ -232,6 +233,7 @@ async def settled(service: Service, begin_s: float, goal: Holding | None = None)
     """When everybody has left; with a goal: as soon as it is reached, or what there is a minute later."""
     for _ in range(60 if goal else 3):
         await asyncio.sleep(1)
+        await asyncio.to_thread(_fetch, service.url)  # threads that read files end when another one finds them idle
         now = await asyncio.to_thread(holding, service, begin_s)
         if goal and (now.descriptors, now.tasks) <= (goal.descriptors, goal.tasks) and now.threads <= goal.threads:
             break
