@@ -168,6 +168,8 @@ def add_websocket(app: FastAPI, hub: StreamHub, door: SocketDoor, settings: Sett
     async def live(websocket: WebSocket) -> None:
         await door.let_in(websocket, lambda transport: Session(transport, hub, settings))
 
+    app.add_api_route("/ws", door.answer, methods=["GET"], include_in_schema=False)
+
 
 # ---------------------------------------------------------------- command line
 

@@ -56,17 +56,23 @@ class Admission:
 
     def enter(self, kind: SessionKind, address: str | None) -> Place | Refusal:
         """A place, to be left again. Every try counts as a handshake."""
-        refusal = self._refusal_by_address(address) if address is not None else None
-        if self.is_draining:
-            return Refusal(503, "draining", "The service is about to restart. Try again in a moment.")
-        if self.is_full(kind):
-            return Refusal(503, "full", "Every place is taken. Try again later.")
+        refusal = self.refusal(kind, address)
+        if address is not None:
+            self._bucket(address).take(1, self._clock())
         if refusal is not None:
             return refusal
         self._open[kind] += 1
         if address is not None:
             self._by_address[address] += 1
         return Place(kind, address)
+
+    def refusal(self, kind: SessionKind, address: str | None) -> Refusal | None:
+        """What a handshake of now would be told. To ask is no handshake."""
+        if self.is_draining:
+            return Refusal(503, "draining", "The service is about to restart. Try again in a moment.")
+        if self.is_full(kind):
+            return Refusal(503, "full", "Every place is taken. Try again later.")
+        return None if address is None else self._refusal_by_address(address)
 
     def leave(self, place: Place) -> None:
         self._open[place.kind] -= 1
@@ -80,17 +86,18 @@ class Admission:
         self.is_draining = True
 
     def _refusal_by_address(self, address: str) -> Refusal | None:
-        now_s = self._clock()
-        bucket = self._bucket(address, now_s)
-        if not bucket.take(1, now_s):
-            wait_s = math.ceil(bucket.wait_s(1, now_s))
-            return Refusal(429, "rate", "Too many attempts from your address. Try again in a moment.", wait_s)
+        wait_s = self._bucket(address).wait_s(1, self._clock())
+        if wait_s > 0:
+            sentence = "Too many attempts from your address. Try again in a moment."
+            return Refusal(429, "rate", sentence, math.ceil(wait_s))
         if self._by_address[address] >= self._max_per_address:
             return Refusal(429, "address", f"Your address has {self._max_per_address} sessions open already.")
         return None
 
-    def _bucket(self, address: str, now_s: float) -> TokenBucket:
-        bucket = self._handshakes.pop(address, None) or TokenBucket(HANDSHAKES_PER_S, HANDSHAKES_AT_ONCE, now_s)
+    def _bucket(self, address: str) -> TokenBucket:
+        bucket = self._handshakes.pop(address, None)
+        if bucket is None:
+            bucket = TokenBucket(HANDSHAKES_PER_S, HANDSHAKES_AT_ONCE, self._clock())
         self._handshakes[address] = bucket
         if len(self._handshakes) > MAX_ADDRESSES:
             self._handshakes.popitem(last=False)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from typing import Any
 
-from fastapi import WebSocket
+from fastapi import Request, WebSocket
 
-from splatcam.admission import Admission
+from splatcam.admission import HANDSHAKES_AT_ONCE, Admission
 from splatcam.client_address import trusted_networks
 from splatcam.connection import HangUp
 from splatcam.routes.websocket import SocketDoor, WebSocketTransport
@@ -130,6 +131,38 @@ async def test_an_address_that_has_its_share_is_told_so_with_429() -> None:
         visitor.leaves()
     await asyncio.gather(*visits)
     assert house.is_empty
+
+
+async def asked(house: House, visitor: Visitor) -> tuple[int, str | None, str | None]:
+    """Status, reason and Retry-After of a plain GET of the websocket's address."""
+    answer = await house.door.answer(Request({**visitor.scope, "type": "http"}))
+    return answer.status_code, json.loads(bytes(answer.body))["reason"], answer.headers.get("retry-after")
+
+
+async def test_who_asks_over_plain_http_is_told_what_a_handshake_would_be_told() -> None:
+    house = House(max_sessions=2, max_sessions_per_address=1)
+    inside, other, curious = Visitor(), Visitor("203.0.113.9"), Visitor()
+    assert await asked(house, curious) == (426, None, None)
+    visits = [await house.stays(inside)]
+    assert await asked(house, curious) == (429, "address", "5")
+    visits.append(await house.stays(other))
+    assert await asked(house, curious) == (503, "full", "5")
+    house.admission.drain()
+    assert await asked(house, curious) == (503, "draining", "5")
+    for visitor in (inside, other):
+        visitor.leaves()
+    await asyncio.gather(*visits)
+
+
+async def test_to_ask_is_no_handshake_and_counts_as_no_refusal() -> None:
+    house = House(max_sessions=100, max_sessions_per_address=100)
+    for _ in range(2 * HANDSHAKES_AT_ONCE):
+        assert (await asked(house, Visitor()))[0] == 426
+    inside = Visitor()
+    visit = await house.stays(inside)
+    assert house.telemetry.connections_refused.get("rate", 0) == 0
+    inside.leaves()
+    await visit
 
 
 async def test_a_session_that_ends_the_connection_says_why() -> None:

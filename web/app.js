@@ -93,7 +93,7 @@ class App {
       now,
       schedule: (callback, ms) => setTimeout(callback, ms),
       random: Math.random,
-      whyRefused: () => whyRefused(fetch, { readiness: "readyz", page: document.baseURI }),
+      whyRefused: () => whyRefused(fetch, "ws"),
       greeting: this.#greeting(this.parameters.formats),
       wishes: () => this.choices.wishes(),
       on: {

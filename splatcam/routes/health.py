@@ -24,7 +24,7 @@ def health_router(status: Callable[[], EngineStatus], admission: Admission, is_a
         return JSONResponse(_facts(status()), 200 if is_alive() else 503, {"Cache-Control": "no-store"})
 
     async def readyz() -> Response:
-        """200 when a camera that comes now would be answered. A page whose handshake was refused learns here why."""
+        """200 when a camera that comes now would be answered."""
         reason = _hindrance(status(), admission)
         headers = {"Cache-Control": "no-store", **({"Retry-After": str(COME_BACK_IN_S)} if reason else {})}
         return JSONResponse({**_facts(status()), "reason": reason}, 503 if reason else 200, headers)

@@ -43,3 +43,5 @@ def _add_websocket(app: FastAPI, pictures: LivePictures, door: SocketDoor, setti
     async def live(websocket: WebSocket) -> None:
         client = websocket.query_params.get("client", "")[:LONGEST_CLIENT]
         await door.let_in(websocket, lambda transport: PictureSession(transport, pictures, client, settings))
+
+    app.add_api_route("/viewer/ws", door.answer, methods=["GET"], include_in_schema=False)

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
-from fastapi import WebSocket, WebSocketDisconnect
-from fastapi.responses import PlainTextResponse
+from fastapi import Request, WebSocket, WebSocketDisconnect
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 from splatcam.admission import Admission, Refusal
 from splatcam.client_address import Network, client_of
@@ -18,6 +18,7 @@ from splatcam.telemetry import SessionKind, Telemetry
 
 logger = logging.getLogger("splatcam")
 CLOSE_FULL = 1013
+UNSTORED = {"Cache-Control": "no-store"}
 CLOSE_WITHIN_S = 1.0  # whoever reads nothing does not read why either
 DENIAL = "websocket.http.response"  # the extension of ASGI by which a handshake gets an answer of its own
 
@@ -89,6 +90,13 @@ class SocketDoor:
             self._inside.discard(visit)
             self._admission.leave(place)
 
+    async def answer(self, request: Request) -> Response:
+        """To who asks for the address of the websocket over plain HTTP: what a handshake would be told now."""
+        refusal = self._admission.refusal(self._kind, client_of(request.scope, self._proxies))
+        if refusal is None:
+            return JSONResponse({"reason": None}, 426, {"Upgrade": "websocket", **UNSTORED})
+        return JSONResponse({"reason": refusal.reason, "message": refusal.sentence}, refusal.status, wait_of(refusal))
+
     async def close(self) -> None:
         """Everybody is told to leave. Returns when they have, or will not."""
         self._closing_time.set()
@@ -101,13 +109,17 @@ class SocketDoor:
 
 
 async def refuse(websocket: WebSocket, refusal: Refusal) -> None:
-    """Before it is accepted, where the server can; a page sees no status, it asks /readyz why."""
+    """Before it is accepted, where the server can. A page does not see it: it asks once more, over plain HTTP."""
     if DENIAL in websocket.scope.get("extensions", {}):
-        headers = {"Retry-After": str(refusal.retry_after_s), "Cache-Control": "no-store"}
-        await websocket.send_denial_response(PlainTextResponse(refusal.sentence, refusal.status, headers))
+        answer = PlainTextResponse(refusal.sentence, refusal.status, wait_of(refusal))
+        await websocket.send_denial_response(answer)
     else:
         await websocket.accept()
         await hang_up(websocket, HangUp(CLOSE_FULL, refusal.sentence))
+
+
+def wait_of(refusal: Refusal) -> dict[str, str]:
+    return {"Retry-After": str(refusal.retry_after_s), **UNSTORED}
 
 
 async def hang_up(websocket: WebSocket, end: HangUp) -> None:

@@ -10,7 +10,7 @@ a welcome and nothing else. A page that says hello again gets one marker in the 
 `restarting.STORY.FORMAT.COUNT.PACE` plays that, then says that the model restarts, and when POST /test/go
 comes that it is ready, and plays it once more.
 POST /test/refuse?status=503&reason=full&retry_after=1 closes every websocket with 1012 and refuses them from then on,
-and /readyz (503) or the page (401, 429) answer as the service would; without a query they are let in again.
+and a plain GET of /ws answers as the service would; without a query they are let in again.
 Every page can also be had under a policy that forbids WebAssembly (/no-wasm.html) or workers (/no-workers.html).
 """
 
@@ -135,14 +135,10 @@ class Doors:
     open: set[WebSocket] = field(default_factory=set)
     go: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def answer(self, *statuses: str) -> Response | None:
-        """None: come in."""
-        status = self.refusal.get("status")
-        if status not in statuses:
-            return None
+    def answer(self) -> Response:
         wait = self.refusal.get("retry_after")
         headers = {} if wait is None else {"Retry-After": wait}
-        return JSONResponse({"state": "ready", "reason": self.refusal.get("reason")}, int(status), headers)
+        return JSONResponse({"reason": self.refusal.get("reason")}, int(self.refusal.get("status", "426")), headers)
 
 
 DOORS = Doors()
@@ -160,8 +156,8 @@ async def go(_: Request) -> Response:
     return Response()
 
 
-async def readyz(_: Request) -> Response:
-    return DOORS.answer("503") or JSONResponse({"state": "ready", "reason": None})
+async def why(_: Request) -> Response:
+    return DOORS.answer()
 
 
 async def live(websocket: WebSocket) -> None:
@@ -258,9 +254,6 @@ async def send(websocket: WebSocket, message: Any) -> None:
 
 
 async def page(request: Request) -> Response:
-    refused = DOORS.answer("401", "429")
-    if refused is not None:
-        return refused
     policy = POLICIES.get(request.url.path)
     headers = {} if policy is None else {"Content-Security-Policy": policy}
     return FileResponse(WEB / "index.html", headers=headers)
@@ -270,7 +263,7 @@ APP = Starlette(
     routes=[
         WebSocketRoute("/ws", live),
         Route("/", page),
-        Route("/readyz", readyz),
+        Route("/ws", why),
         Route("/test/refuse", refuse, methods=["POST"]),
         Route("/test/go", go, methods=["POST"]),
         *(Route(path, page) for path in POLICIES),

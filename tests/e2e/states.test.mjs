@@ -249,7 +249,6 @@ for (const [script, chip] of [["starting", "Connecting"], ["error.unsupported_fo
 const REFUSALS = [
   ["status=503&reason=full", "The server is full. Trying again."],
   ["status=503&reason=draining", "The server is about to stop and takes nobody new. Trying again."],
-  ["status=503&reason=loading", "The server is starting: its model is being loaded. Trying again."],
   ["status=401", "The server wants its token: open the link that it printed when it started. Trying again."],
   ["status=429", "The server takes no more connections from your address for now. Trying again."],
 ];

@@ -59,7 +59,7 @@ def holding(service: Service, begin_s: float) -> Holding:
         round(time.monotonic() - begin_s, 1), _rss_mb(server), _rss_mb(engine),
         sum(_entries(f"/proc/{pid}/fd") for pid in (server, engine)),
         sum(_entries(f"/proc/{pid}/task") for pid in (server, engine)),
-        _tasks(service), len(list(Path("/dev/shm").glob("psm_*"))),
+        _tasks(service), len(_shared_blocks(server)),
     )  # fmt: skip
 
 
@@ -71,6 +71,10 @@ def _rss_mb(pid: int) -> float:
 
 def _entries(folder: str) -> int:
     return len(list(Path(folder).iterdir()))
+
+
+def _shared_blocks(pid: int) -> set[str]:
+    return set(re.findall(r"/dev/shm/psm_\w+", Path(f"/proc/{pid}/maps").read_text()))
 
 
 def _tasks(service: Service) -> int:

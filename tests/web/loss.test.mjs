@@ -4,70 +4,53 @@ import { test } from "node:test";
 import { sentenceIn, sentenceOf, whyClosed, whyRefused } from "../../web/viewer/loss.js";
 import { HEALTHY_MS, Retries } from "../../web/viewer/retries.js";
 
-const ADDRESSES = { readiness: "readyz", page: "./" };
-const READY = { status: 200, body: { state: "ready", reason: null } };
-const notReady = (reason, headers = {}) => ({ status: 503, body: { state: "ready", reason }, headers });
+const refused = (status, reason, headers = {}) => ({ status, body: { reason }, headers });
 
-/** A server that answers by address; null: not at all. `asked` are the questions. */
-function server(answers) {
-  const asked = [];
-  const fetch = async (address, { method }) => {
-    asked.push(`${method} ${address}`);
-    const { status, body, headers } = answers[address] ?? {};
-    if (status === undefined) throw new TypeError("no network");
+/** A server that answers so whoever asks for its websocket over plain HTTP; null: not at all. */
+async function refusal(answer) {
+  const fetch = async (address) => {
+    assert.equal(address, "./ws");
+    if (answer === null) throw new TypeError("no network");
+    const { status, body, headers } = answer;
     return new Response(typeof body === "string" ? body : JSON.stringify(body), { status, headers });
   };
-  return { fetch, asked };
-}
-
-async function refusal(answers) {
-  const why = await whyRefused(server(answers).fetch, ADDRESSES);
+  const why = await whyRefused(fetch, "./ws");
   return [sentenceOf(why), why.leastMs];
 }
 
 const REFUSALS = [
-  ["full", { readyz: notReady("full") }, "The server is full. Trying again.", 5000],
+  ["full", refused(503, "full"), "The server is full. Trying again.", 5000],
   [
-    "draining", { readyz: notReady("draining", { "Retry-After": "3" }) },
+    "draining", refused(503, "draining", { "Retry-After": "3" }),
     "The server is about to stop and takes nobody new. Trying again.", 3000,
   ],
-  ["loading", { readyz: notReady("loading") }, "The server is starting: its model is being loaded. Trying again.", 0],
-  ["restarting", { readyz: notReady("restarting") }, "The server's model is starting again. Trying again.", 0],
-  ["failed", { readyz: notReady("failed") }, "The server's model failed; the server's log says why. Trying again.", 0],
-  ["a reason of the future", { readyz: notReady("tired") }, "The server is busy or not ready. Trying again.", 0],
-  ["a proxy's own 503", { readyz: { status: 503, body: "<a>" } }, "The server is busy or not ready. Trying again.", 0],
-  ["a 503 without words", { readyz: { status: 503, body: "null" } }, "The server is busy or not ready. Trying again.", 0],
-  ["a proxy without a server", { readyz: { status: 502, body: "" } }, "The server cannot be reached. Trying again.", 0],
-  ["no server at all", {}, "The server cannot be reached. Trying again.", 0],
+  ["a reason of the future", refused(503, "tired"), "The server is busy or not ready. Trying again.", 0],
+  ["a proxy's own 503", { status: 503, body: "<a>" }, "The server is busy or not ready. Trying again.", 0],
+  ["a 503 without words", { status: 503, body: "null" }, "The server is busy or not ready. Trying again.", 0],
+  ["a proxy without a server", { status: 502, body: "" }, "The server cannot be reached. Trying again.", 0],
+  ["no server at all", null, "The server cannot be reached. Trying again.", 0],
   [
-    "a token that is wanted", { readyz: READY, "./": { status: 401, body: null } },
+    "a token that is wanted", { status: 401, body: "<p>" },
     "The server wants its token: open the link that it printed when it started. Trying again.", 0,
   ],
   [
-    "too many of one address", { readyz: READY, "./": { status: 429, body: null, headers: { "Retry-After": "10" } } },
+    "too many of one address", refused(429, "address", { "Retry-After": "10" }),
     "The server takes no more connections from your address for now. Trying again.", 10_000,
   ],
   [
-    "a server that would serve the page", { readyz: READY, "./": { status: 200, body: null } },
-    "The server answers, but did not take this page's connection: perhaps all places for it are taken, too many " +
-      "come from your address, or a proxy on the way passes no websockets. Trying again.", 0,
+    "a websocket that a proxy does not pass", refused(426, null),
+    "The server answers, but no websocket comes through. Does a proxy on the way pass them? Trying again.", 0,
   ],
 ];
 
-for (const [name, answers, sentence, leastMs] of REFUSALS) {
+for (const [name, answer, sentence, leastMs] of REFUSALS) {
   test(`${name}: the refusal is told as what it is, and waited for as long as it takes`, async () => {
-    assert.deepEqual(await refusal(answers), [sentence, leastMs]);
+    assert.deepEqual(await refusal(answer), [sentence, leastMs]);
   });
 }
 
-test("the page itself is asked for only where the server is ready", async () => {
-  const [full, ready] = [server({ readyz: notReady("full") }), server({ readyz: READY, "./": READY })];
-  for (const { fetch } of [full, ready]) await whyRefused(fetch, ADDRESSES);
-  assert.deepEqual([full.asked, ready.asked], [["GET readyz"], ["GET readyz", "HEAD ./"]]);
-});
-
 test("a wait that nobody would sit through is cut, and one that is no number counts as none", async () => {
-  const waitOf = async (text) => (await refusal({ readyz: notReady("draining", { "Retry-After": text }) }))[1];
+  const waitOf = async (text) => (await refusal(refused(503, "draining", { "Retry-After": text })))[1];
   assert.deepEqual([await waitOf("86400"), await waitOf("0"), await waitOf("soon")], [60_000, 0, 0]);
 });
 

@@ -61,8 +61,7 @@ function follow(address) {
   const url = new URL(`${address}?client=${client}`, location.href);
   url.protocol = url.protocol.replace("http", "ws");
   const createSocket = () => new WebSocket(url);
-  // The live service's page lives one level below its root.
-  const why = () => whyRefused(fetch, { readiness: "../readyz", page: "./" });
+  const why = () => whyRefused(fetch, address);
   loop = new PictureStream({ ...surroundings, createSocket, random: Math.random, whyRefused: why, on });
   view.attach(loop);
   loop.hide(document.hidden);

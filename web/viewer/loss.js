@@ -32,21 +32,14 @@ const CLOSED = {
 const REFUSED = {
   full: { what: "The server is full.", leastMs: FULL_MS },
   draining: { what: "The server is about to stop and takes nobody new." },
-  loading: { what: "The server is starting: its model is being loaded." },
-  restarting: { what: "The server's model is starting again." },
-  failed: { what: "The server's model failed; the server's log says why." },
   busy: { what: "The server is busy or not ready." },
   locked_out: { what: "The server wants its token: open the link that it printed when it started." },
   too_many: { what: "The server takes no more connections from your address for now." },
-  unexplained: {
-    what:
-      "The server answers, but did not take this page's connection: perhaps all places for it are taken, too many " +
-      "come from your address, or a proxy on the way passes no websockets.",
-  },
+  open: { what: "The server answers, but no websocket comes through. Does a proxy on the way pass them?" },
   unreachable: { what: UNREACHABLE },
 };
 
-const BY_STATUS = { 401: "locked_out", 429: "too_many" };
+const BY_STATUS = { 401: "locked_out", 426: "open", 429: "too_many" };
 const UNAVAILABLE = 503;
 
 /** Of a websocket that was open. `words`: the server's own, of the close. */
@@ -56,13 +49,9 @@ export function whyClosed(code, words = "") {
   return { ...why, what: `${why.what}${words === "" ? "" : ` (${words})`}.` };
 }
 
-/**
- * Of a websocket that never opened. Browsers tell nobody why, so the server is asked: whether it is ready, and then
- * for the page itself. addresses: {readiness, page}.
- */
-export async function whyRefused(fetch, { readiness, page }) {
-  const ready = await ask(fetch, readiness, "GET");
-  const answer = ready?.ok ? await ask(fetch, page, "HEAD") : ready;
+/** Of a websocket that never opened. Browsers tell nobody why: its `address` is asked once more, over plain HTTP. */
+export async function whyRefused(fetch, address) {
+  const answer = await ask(fetch, address);
   const why = reasonOf(REFUSED[await nameOf(answer)]);
   return { ...why, leastMs: askedWaitMs(answer) ?? why.leastMs };
 }
@@ -86,15 +75,13 @@ function reasonOf({ what, leastMs = 0, next = "again" }) {
 }
 
 /** null: no answer came. */
-async function ask(fetch, address, method) {
-  const options = { method, cache: "no-store", signal: AbortSignal.timeout(ASK_TIMEOUT_MS) };
-  return fetch(address, options).catch(() => null);
+async function ask(fetch, address) {
+  return fetch(address, { cache: "no-store", signal: AbortSignal.timeout(ASK_TIMEOUT_MS) }).catch(() => null);
 }
 
 /** A name of REFUSED. */
 async function nameOf(answer) {
   if (answer === null) return "unreachable";
-  if (answer.ok) return "unexplained";
   if (answer.status === UNAVAILABLE) return reasonIn(answer);
   return BY_STATUS[answer.status] ?? "unreachable"; // a proxy without a server behind it
 }
