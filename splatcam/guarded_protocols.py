@@ -8,18 +8,15 @@ import socket
 import sys
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 
 from splatcam.rate_limit import TokenBucket
-
-if TYPE_CHECKING:  # with httptools installed it is another class of the same shape
-    from uvicorn.protocols.http.h11_impl import H11Protocol as HTTPProtocol
-else:
-    from uvicorn.protocols.http.auto import AutoHTTPProtocol as HTTPProtocol
 
 try:
     import fcntl
@@ -33,6 +30,7 @@ SMALL_FRAMES_AT_ONCE = 4096
 TOO_MANY_FRAMES = "too many pings, or pieces of a message"
 POLICY = 1008
 NO_TEXT = 1007
+BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
 def unsent_bytes(connection: socket.socket | None) -> int:
@@ -44,10 +42,14 @@ def unsent_bytes(connection: socket.socket | None) -> int:
     return 0
 
 
-class PromptHTTP(HTTPProtocol):
-    """Closes a connection whose next request is not complete in time. uvicorn waits for ever once a byte came."""
+class PromptHTTP(H11Protocol):
+    """Closes a connection whose next request is not complete in time. uvicorn waits for ever once a byte came.
+
+    By h11 also where httptools is installed: that one takes headers without end.
+    """
 
     _deadline: asyncio.TimerHandle | None = None
+    _is_upgraded = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -61,11 +63,9 @@ class PromptHTTP(HTTPProtocol):
         self._forget()
         super().connection_lost(exc)
 
-    def handle_websocket_upgrade(self, *event: Any) -> None:  # httptools hands on no event
-        super().handle_websocket_upgrade(*event)
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        super().handle_websocket_upgrade(event)
         self._is_upgraded = True
-
-    _is_upgraded = False
 
     def _watch(self) -> None:
         """One deadline for the whole request: more drops of it do not put it off."""
@@ -94,6 +94,16 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
         super().__init__(*arguments, **options)
         self._small_frames = TokenBucket(SMALL_FRAMES_PER_S, SMALL_FRAMES_AT_ONCE, time.monotonic())
         self._stalled: asyncio.TimerHandle | None = None
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if not self.handshake_initiated:
+            self._refuse_handshake()
+
+    def _refuse_handshake(self) -> None:
+        """The whole of it has come and cannot be read: uvicorn would neither answer nor close."""
+        self.transport.write(b"".join(self.conn.data_to_send()) or BAD_REQUEST)
+        self.transport.close()
 
     def pause_writing(self) -> None:
         super().pause_writing()

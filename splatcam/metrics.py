@@ -227,7 +227,10 @@ def registry_of(service: Service) -> CollectorRegistry:
 
 def exposition(registry: CollectorRegistry, accepted: str) -> tuple[bytes, str]:
     """The text and its content type, as an `Accept` header wishes."""
-    encode, content_type = choose_encoder(accepted)
+    try:
+        encode, content_type = choose_encoder(accepted)
+    except TypeError:  # a version that is no number
+        encode, content_type = choose_encoder("")
     return encode(registry), content_type
 
 

@@ -12,6 +12,7 @@ import math
 import time
 import uuid
 from collections import deque
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -346,10 +347,9 @@ class Session:
                 await self._send_answer(delivery)
                 continue
             self._writable.clear()
-            try:
-                await asyncio.wait_for(self._writable.wait(), wait_s or None)
-            except TimeoutError:
-                pass
+            with suppress(TimeoutError):  # not by wait_for: Python 3.11's may take a cancellation for an event
+                async with asyncio.timeout(wait_s or None):
+                    await self._writable.wait()
 
     def _wait_s(self) -> float:
         """Plain clients are held back by TCP alone."""

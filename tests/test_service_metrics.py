@@ -136,6 +136,13 @@ def client() -> Iterator[TestClient]:
         yield client
 
 
+@pytest.mark.parametrize("accepted", ["text/plain;version=x.y", "application/openmetrics-text;version=a.b", "\xff;,;"])
+def test_what_accept_says_beyond_reason_is_answered_with_the_text_form(client: TestClient, accepted: str) -> None:
+    answer = client.get("/metrics", headers={"Accept": accepted.encode("latin-1")})
+    assert (answer.status_code, answer.headers["content-type"][:10]) == (200, "text/plain")
+    assert "splatcam_frames_received_total" in answer.text
+
+
 def test_the_route_speaks_the_text_form_and_openmetrics(client: TestClient) -> None:
     text = client.get("/metrics")
     assert text.status_code == 200

@@ -19,6 +19,10 @@ from splatcam.settings import Settings
 
 WITHIN_S = 60.0
 REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+UPGRADE = (
+    b"Host: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+)
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -131,6 +135,27 @@ async def test_a_websocket_is_not_taken_for_a_slow_request(impatient: None) -> N
             writer.close()
             await connection.send("still here?")
             assert await connection.recv() == "still here?"
+
+
+@pytest.mark.parametrize(
+    ("target", "headers", "status"),
+    [
+        (b"/?" + b"x" * 9000, b"", b"414"),
+        (b"/", b"X: " + b"x" * 9000 + b"\r\n", b"431"),
+        (b"/", b"X: x\r\n" * 200, b"431"),
+        (b"/", b"Content-Length: 1\r\n", b"400"),
+    ],
+    ids=["a long address", "a long header", "many headers", "a body"],
+)
+async def test_a_handshake_that_cannot_be_read_is_answered_and_closed(
+    target: bytes, headers: bytes, status: bytes
+) -> None:
+    """Also by what HTTP alone would let through: nobody else waits for it."""
+    async with serving_app() as running:
+        reader, writer = await running.connect()
+        writer.write(b"GET " + target + b" HTTP/1.1\r\n" + UPGRADE + headers + b"\r\n")
+        assert (await closed(reader)).startswith(b"HTTP/1.1 " + status)
+        writer.close()
 
 
 async def test_a_slow_reader_is_not_stalled_and_is_cut_off_once_it_takes_nothing_more() -> None:

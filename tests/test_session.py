@@ -497,3 +497,20 @@ async def test_who_floods_for_ten_seconds_on_end_is_sent_away_and_nobody_else(
         assert (end.code, end.reason) == (1008, "more than this server takes was sent for too long")
         await good.send(JPEG)
         assert (await good.next())["type"] == "pointcloud"
+
+
+@pytest.mark.parametrize("steps", range(12))
+async def test_a_client_that_leaves_in_the_moment_of_a_word_to_it_is_gone(steps: int) -> None:
+    """Its writer waits for room on the link then, and must not take the word for a reason to stay."""
+    link, hub = LocalLink(), hub_of(PaperEngine())
+    session = Session(link.transport(), hub, Settings())
+    running = asyncio.create_task(session.run())
+    client = Client(link, session)
+    await fill_the_window(client)
+    await client.frame(MIN_WINDOW)
+    await settled()
+    await link.hang_up()
+    await settled(steps)
+    session.stream_ended(wire.WireError(ErrorCode.UNKNOWN_SESSION, "the camera has left"))
+    async with asyncio.timeout(10):
+        await asyncio.gather(running, return_exceptions=True)

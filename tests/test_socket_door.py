@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from fastapi import Request, WebSocket
 
 from splatcam.admission import HANDSHAKES_AT_ONCE, Admission
@@ -55,11 +56,11 @@ class Listening:
 
 
 class Broken:
-    def __init__(self, transport: WebSocketTransport) -> None:
-        pass
+    def __init__(self, transport: WebSocketTransport, bug: Exception | None = None) -> None:
+        self._bug = bug or ZeroDivisionError()
 
     async def run(self) -> None:
-        raise ZeroDivisionError
+        raise self._bug
 
 
 class Over:
@@ -177,6 +178,15 @@ async def test_a_fault_of_ours_ends_one_session_with_1011_and_is_in_the_log(capl
     await house.visit(visitor, Broken)
     assert visitor.heard[-1]["code"] == 1011
     assert "ZeroDivisionError" in caplog.text
+    assert house.is_empty
+
+
+@pytest.mark.parametrize("bug", [OSError("the disk is full"), TimeoutError()], ids=repr)
+async def test_a_fault_that_looks_like_the_network_is_one_too(bug: Exception, caplog: Any) -> None:
+    house, visitor = House(), Visitor()
+    await house.visit(visitor, lambda transport: Broken(transport, bug))
+    assert visitor.heard[-1]["code"] == 1011
+    assert type(bug).__name__ in caplog.text
     assert house.is_empty
 
 

@@ -76,19 +76,24 @@ class SocketDoor:
         assert visit is not None
         self._inside.add(visit)
         try:
+            await self._stay(websocket, session_over)
+        finally:
+            self._inside.discard(visit)
+            self._admission.leave(place)
+
+    async def _stay(self, websocket: WebSocket, session_over: Callable[[WebSocketTransport], RunningSession]) -> None:
+        try:
             await websocket.accept()
+        except OSError:  # gone already
+            return
+        try:
             session = session_over(WebSocketTransport(websocket))
             await until_first_ends(session.run(), self._until_closing_time())
         except HangUp as end:
             await hang_up(websocket, end)
-        except OSError:
-            pass  # gone before it was accepted
         except Exception:  # a bug costs one session, and it is told so
             logger.exception("a session ended by a fault")
             await hang_up(websocket, HangUp(FAULT, "a fault of the server, which is in its log"))
-        finally:
-            self._inside.discard(visit)
-            self._admission.leave(place)
 
     async def answer(self, request: Request) -> Response:
         """To who asks for the address of the websocket over plain HTTP: what a handshake would be told now."""
