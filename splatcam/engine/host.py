@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections import OrderedDict
-from typing import Any
 
 import torch
 
@@ -17,9 +16,11 @@ from splatcam.engine import EngineFailed, EngineStatus, OnStatus
 from splatcam.engine.pictures import ScenePictures
 from splatcam.estimators import Estimator, EstimatorUnavailable, auto, registry
 from splatcam.frame_job import FrameJob, FrameResult
-from splatcam.pipeline import process_frame
+from splatcam.pipeline import StreamState, process_frame
 from splatcam.rendering.picture_job import Picture, PictureJob
 from splatcam.settings import Settings
+from splatcam.steady import options_for, running
+from splatcam.wire import ModelInfo
 
 logger = logging.getLogger(__name__)
 MAX_STREAMS = 64  # remembered at once; the one unused for longest is forgotten
@@ -38,7 +39,7 @@ class EngineHost:
         self._settings = settings
         self._on_status = on_status
         self._pictures = ScenePictures()
-        self._states: OrderedDict[str, Any] = OrderedDict()
+        self._states: OrderedDict[str, StreamState] = OrderedDict()
         self._estimator: Estimator | None = None
         self._successor: Estimator | None = None  # set by the loading thread, taken between two frames
         torch.set_num_threads(settings.threads or default_threads())
@@ -64,6 +65,7 @@ class EngineHost:
             job,
             self._estimator,
             self._states.get(job.stream_id),
+            steadying=options_for(self._settings.steady, self._estimator.holds, self._settings.fov),
             long_side_px=self._settings.process_res,
             max_frame_pixels=self._settings.max_frame_pixels,
         )
@@ -90,17 +92,26 @@ class EngineHost:
             raise EngineFailed(str(error)) from error
 
     def _report_progress(self, sentence: str, fraction: float | None) -> None:
-        serving = self._estimator.info if self._estimator is not None else None
+        serving = self._told(self._estimator) if self._estimator is not None else None
         self._on_status(EngineStatus("loading", sentence, model=serving, progress=fraction))
 
     def _serve_with(self, estimator: Estimator, reason: str) -> None:
         self._estimator = estimator
-        self._on_status(EngineStatus("ready", f"{estimator.info.title}: {reason}", model=estimator.info))
+        self._say_ready(estimator, reason)
+
+    def _say_ready(self, estimator: Estimator, reason: str) -> None:
+        reasons = filter(None, (reason, registry.about_window(estimator, self._settings)))
+        info = self._told(estimator)
+        self._on_status(EngineStatus("ready", f"{info.title}: {'; '.join(reasons)}", model=info))
+
+    def _told(self, estimator: Estimator) -> ModelInfo:
+        """What clients are told of the model as it runs here."""
+        return estimator.info.model_copy(update={"steady": running(self._settings.steady, estimator.holds)})
 
     def _look_for_better(self) -> None:
         """Runs in a thread of its own. Whatever goes wrong here, the built-in model goes on."""
         assert self._estimator is not None
-        builtin = self._estimator.info
+        builtin = self._told(self._estimator)
         try:
             plan = auto.choose(self._settings)
             if plan.model is None:
@@ -113,4 +124,4 @@ class EngineHost:
             self._on_status(EngineStatus("ready", f"{builtin.title} stays: {error}", model=builtin))
             return
         self._successor = better
-        self._on_status(EngineStatus("ready", f"{better.info.title}: {plan.reason}", model=better.info))
+        self._say_ready(better, plan.reason)
