@@ -55,14 +55,23 @@ deviations; assumed, for no network could be asked here).
 - **edges lag**: which frame's truth the edges of moving things agree with, in the worst frame. Bar: 1.
 - **ghosts**: pixels uncovered within four frames that show what covered them, worst frame, of all pixels. Bar: 2 %.
 - **cuts found**: frames taken for another scene. The clips have none.
-- **ms**: processor time of one thread at {width}x{height}. Bar: 2.
+- **ms**: processor time of one thread at {width}x{height}, between other work that empties its caches. Bar: 2.
 
 The first second of a stream, in which scale and field of view are found, counts for cuts only. The built-in model holds
 its own scale and averages by itself; what is left there is slow, and slow changes are not held back.
 
-{date}, {machine}, Python {python}, torch {torch}, commit {commit}. A plus after a commit means that files were changed
-since.
+{date}, {machine}, Python {python}, torch {torch}, commit {commit}.
+A plus after a commit means that files were changed since.
 
+"""
+STRIPS = """
+## By eye
+
+The same frames from 5 degrees aside, *network*: above as estimated, below held; on the right what changes over half a
+second, three times as bright (`python -m splatcam.bench.steady_pictures`).
+
+![the synthetic scene](images/steady-scene.jpg)
+![bottles on a table](images/steady-bottles.jpg)
 """
 
 
@@ -77,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     torch.set_num_threads(1)
     keep_freed_memory()
-    text = opening() + table(clips, SIZE, SCENE_FRAMES)
+    text = opening() + table(clips, SIZE, SCENE_FRAMES) + STRIPS
     PAGE.write_text(text, encoding="utf-8")
     print(text)
     return 0
