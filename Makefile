@@ -6,7 +6,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # `make run ARGS="--model small --port 9000"`
 ARGS   ?=
 
-.PHONY: run phone setup test lint browser bench bench-pictures codecs network pictures faults fuzz soak overload
+.PHONY: run phone setup test lint browser bench bench-pictures codecs network steady pictures faults fuzz soak overload
 .PHONY: reliability page-soak pins bless docs clean
 
 run: setup
@@ -76,6 +76,11 @@ network: setup  ## write docs/network.md, in about 20 minutes: make network CLIP
 
 bench-pictures: setup    ## write docs/pictures.md: make bench-pictures CLIPS="one.mp4 two.mp4"
 	$(BIN)/python -m splatcam.bench.pictures $(CLIPS)
+
+# The strips are shown to everybody: STRIP is a clip without a person.
+steady: setup   ## write docs/steadiness.md and its pictures: make steady CLIPS="one.mp4 two.mkv" STRIP=one.mp4
+	$(BIN)/python -m splatcam.bench.steadiness $(CLIPS)
+	$(BIN)/python -m splatcam.bench.steady_pictures $(STRIP)
 
 docs: setup     ## write the generated documents again
 	$(BIN)/python -m splatcam.docs

@@ -7,6 +7,7 @@ timings, and the estimator's memory travels as an argument.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -21,7 +22,9 @@ from splatcam.gaussians import Gaussians
 from splatcam.network_splats import NetworkSplats, network_gaussians, network_splats
 from splatcam.pixel_splats import PixelSurface, pixel_points, pixel_splats, pixel_surface
 from splatcam.prune import PruneOptions, depth_limits, prune
+from splatcam.steady import SteadyOptions, SteadyState, steady
 from splatcam.telemetry import FrameTimings
+from splatcam.transform import place, quaternion
 from splatcam.variants import Variant
 from splatcam.wire import Bounds, ErrorCode, Format
 
@@ -31,19 +34,30 @@ SAMPLES = 4096  # of a scene's depths
 Scene = Gaussians | Points | PixelSurface | NetworkSplats
 
 
+@dataclass(frozen=True)
+class StreamState:
+    """What is remembered from frame to frame of one stream."""
+
+    estimator: Any = None  # its own affair
+    steady: SteadyState | None = None
+
+
 def process_frame(
     job: FrameJob,
     estimator: Estimator,
-    state: Any = None,
+    state: StreamState | None = None,
     *,
+    steadying: SteadyOptions | None = None,
     long_side_px: int = 504,
     max_frame_pixels: int = 1920 * 1088,
-) -> tuple[FrameResult, Any]:
-    """Decode, estimate once, encode once per variant. Returns the result and the estimator's next state.
+) -> tuple[FrameResult, StreamState]:
+    """Decode, estimate once, hold it still unless `steadying` is None, encode once per variant. Returns the result
+    and the stream's next state.
 
     Raises FrameRefused for a frame that cannot be decoded, or that the model has no numbers for; the state the caller
     holds stays good.
     """
+    state = state or StreamState()
     timings = FrameTimings()
     with timings.stage("decode"):
         frame = _decode(job, max_frame_pixels)
@@ -51,13 +65,19 @@ def process_frame(
     kept_as = scene_variant(estimator.info.supports_gaussians) if job.wants_scene else None
     wants_gaussians = any(variant.output == "network" for variant in (*job.variants, *([kept_as] if kept_as else [])))
     with timings.stage("estimate"):
-        prediction, next_state = estimator.estimate(image, wants_gaussians=wants_gaussians, state=state)
+        prediction, memory = estimator.estimate(image, wants_gaussians=wants_gaussians, state=state.estimator)
         prediction, missing = _only_finite(prediction)
+    held = None
+    if steadying is not None:
+        with timings.stage("steady"):
+            prediction, held, _ = steady(prediction, state.steady, steadying)
     encoder = _FrameEncoder(job.jpeg, prediction, estimator.info.name, timings)
     fields = {variant: encoder.fields_of(variant) for variant in job.variants}
     scene = encoder.gaussians_of(kept_as) if kept_as else None
     facts = facts_of(scene) if scene is not None else None
-    return FrameResult(fields, timings.ms, facts, scene, missing), next_state
+    if scene is not None and prediction.world_from_camera is not None:
+        scene = place(scene, prediction.world_from_camera)
+    return FrameResult(fields, timings.ms, facts, scene, missing), StreamState(memory, held)
 
 
 def _decode(job: FrameJob, max_frame_pixels: int) -> Frame:
@@ -132,6 +152,7 @@ class _FrameEncoder:
                 "intrinsics": (float(k[0, 0]), float(k[1, 1]), float(k[0, 2]), float(k[1, 2])),
                 "grid": tuple(self._prediction.depth.shape),
                 "model": self._model,
+                "pose": pose_of(self._prediction),
             }
 
     def gaussians_of(self, variant: Variant) -> Gaussians:
@@ -204,6 +225,12 @@ def live_scene(prediction: Prediction) -> Gaussians:
 
 def scene_variant(supports_gaussians: bool) -> Variant:
     return Variant(Format.SPLATS16, "network" if supports_gaussians else "pixel")
+
+
+def pose_of(prediction: Prediction) -> tuple[float, ...] | None:
+    """Quaternion wxyz and place of the camera, as in wire.py."""
+    pose = prediction.world_from_camera
+    return None if pose is None else (*quaternion(pose[:3, :3].numpy()).tolist(), *pose[:3, 3].tolist())
 
 
 def facts_of(gaussians: Gaussians) -> SceneFacts:

@@ -1,14 +1,14 @@
 """A small moving scene, ray traced: pictures with exact depth, for the synthetic estimator, benchmark and tests.
 
 A room with a checkered floor and a back wall, two balls and a box that move. numpy only; knows no model and no wire.
-Everything is a function of the time alone and repeats every LOOP_S seconds. Length unit: metres. OpenCV axes
-(x right, y down, z forward), the camera at the origin looking along z.
+Everything is a function of the time and of where the camera is, and repeats every LOOP_S seconds. Length unit: metres.
+OpenCV axes (x right, y down, z forward), the camera looking along z, at the origin unless it is put elsewhere.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -17,6 +17,7 @@ import numpy as np
 Array = np.ndarray[Any, np.dtype[Any]]
 
 LOOP_S = 4.0
+ORIGIN = (0.0, 0.0, 0.0)
 FIELD_OF_VIEW_RAD = math.pi / 3  # horizontal
 FLOOR_Y_M = 0.85
 WALL_Z_M = 4.5
@@ -26,12 +27,13 @@ _TOWARDS_CAMERA = np.array([[0], [0], [-1]], np.float32)
 _AMBIENT = 0.35
 _SHADOW_REACH = 1.25  # radius of a shadow, in radii of the thing
 
+Place = tuple[float, float, float]  # metres
 Colour = tuple[float, float, float]  # 0..1
 
 
 @dataclass(frozen=True)
 class Ball:
-    centre: tuple[float, float, float]
+    centre: Place
     radius: float
     rgb: Colour
     turn_rad: float  # about the vertical axis, so that its texture moves
@@ -41,7 +43,7 @@ class Ball:
 class Box:
     """Its sides are parallel to the axes."""
 
-    centre: tuple[float, float, float]
+    centre: Place
     half: tuple[float, float, float]
     rgb: Colour
 
@@ -63,14 +65,14 @@ class _Rays:
         return _Rays(self.u[columns], self.v[rows], self.focal_px)
 
 
-def render(t_s: float, width: int, height: int) -> tuple[Array, Array, Array]:
+def render(t_s: float, width: int, height: int, camera: Place = ORIGIN) -> tuple[Array, Array, Array]:
     """The scene at time `t_s`: rgb uint8 [H, W, 3], depth f32 [H, W] along the optical axis, intrinsics f32 [3, 3]."""
     rays = _rays(width, height)
-    room_rgb, room_depth = _room(width, height)
+    room_rgb, room_depth = _room(width, height, camera)
     rgb, depth = room_rgb.copy(), room_depth.copy()
-    things = things_at(t_s)
+    things = [replace(thing, centre=_seen_from(camera, thing.centre)) for thing in things_at(t_s)]
     for thing in things:
-        _darken_floor(rgb, room_depth, rays, thing)
+        _darken_floor(rgb, room_depth, rays, thing, camera)
     for thing in things:
         _draw(thing, rgb, depth, rays)
     return rgb, depth, intrinsics(width, height)
@@ -102,15 +104,16 @@ def _rays(width: int, height: int) -> _Rays:
 
 
 @lru_cache(maxsize=4)
-def _room(width: int, height: int) -> tuple[Array, Array]:
+def _room(width: int, height: int, camera: Place) -> tuple[Array, Array]:
     """The empty room: rgb uint8 [H, W, 3] and depth f32 [H, W]. It does not move."""
     rays = _rays(width, height)
-    floor = FLOOR_Y_M / np.maximum(rays.v, 1e-6)
-    depth = np.broadcast_to(np.minimum(floor, WALL_Z_M), (height, width)).astype(np.float32)
-    x, y = rays.u * depth, rays.v * depth
-    floor_rgb = _shade(_checker(x * 2, depth * 2, (0.85, 0.82, 0.76), (0.45, 0.42, 0.40)), _UP)
+    _, floor_y, wall_z = _seen_from(camera, (0.0, FLOOR_Y_M, WALL_Z_M))
+    floor = floor_y / np.maximum(rays.v, 1e-6)
+    depth = np.broadcast_to(np.minimum(floor, wall_z), (height, width)).astype(np.float32)
+    x, y, z = rays.u * depth + camera[0], rays.v * depth + camera[1], depth + camera[2]
+    floor_rgb = _shade(_checker(x * 2, z * 2, (0.85, 0.82, 0.76), (0.45, 0.42, 0.40)), _UP)
     wall_rgb = _shade(_checker(x, y, (0.62, 0.70, 0.78), (0.56, 0.64, 0.73)), _TOWARDS_CAMERA)
-    return np.where((floor < WALL_Z_M)[..., None], floor_rgb, wall_rgb), depth
+    return np.where((floor < wall_z)[..., None], floor_rgb, wall_rgb), depth
 
 
 def _draw(thing: Ball | Box, rgb: Array, depth: Array, rays: _Rays) -> None:
@@ -174,18 +177,19 @@ def _extent(thing: Ball | Box, shape: tuple[int, ...], focal_px: float) -> tuple
     )
 
 
-def _darken_floor(rgb: Array, room_depth: Array, rays: _Rays, thing: Ball | Box) -> None:
+def _darken_floor(rgb: Array, room_depth: Array, rays: _Rays, thing: Ball | Box, camera: Place) -> None:
     """A soft round shadow where the lamp's light through the thing's centre meets the floor, in place."""
-    fall = (FLOOR_Y_M - thing.centre[1]) / _LIGHT[1]
+    _, floor_y, wall_z = _seen_from(camera, (0.0, FLOOR_Y_M, WALL_Z_M))
+    fall = (floor_y - thing.centre[1]) / _LIGHT[1]
     x, z = thing.centre[0] + fall * _LIGHT[0], thing.centre[2] + fall * _LIGHT[2]
     reach = thing.radius * _SHADOW_REACH
     part = (
-        _pixels(FLOOR_Y_M, FLOOR_Y_M, rgb.shape[0], rays.focal_px, z - reach, z + reach),
+        _pixels(floor_y, floor_y, rgb.shape[0], rays.focal_px, z - reach, z + reach),
         _pixels(x - reach, x + reach, rgb.shape[1], rays.focal_px, z - reach, z + reach),
     )
     depth = room_depth[part]
     from_middle = ((rays.u[part[1]] * depth - x) ** 2 + (depth - z) ** 2) / thing.radius**2
-    on_floor = depth < WALL_Z_M
+    on_floor = depth < wall_z
     light = 1 - 0.55 * np.clip(_SHADOW_REACH**2 - from_middle, 0, 1) * on_floor
     rgb[part] = rgb[part] * light[..., None].astype(np.float32)
 
@@ -195,6 +199,10 @@ def _pixels(low: float, high: float, side_px: int, focal_px: float, near: float,
     bounds = [side_px / 2 + focal_px * at / z for at in (low, high) for z in (near, far)]
     first, last = (min(side_px, max(0, int(edge))) for edge in (min(bounds), max(bounds) + 1))
     return slice(first, last)
+
+
+def _seen_from(camera: Place, place: Place) -> Place:
+    return place[0] - camera[0], place[1] - camera[1], place[2] - camera[2]
 
 
 def _checker(s: Array, t: Array, light: Colour, dark: Colour) -> Array:

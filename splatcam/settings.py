@@ -14,6 +14,9 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ENVIRONMENT_PREFIX = "SPLATCAM_"
+# off: each frame as the model sees it alone; on: scale, field of view and what rests are held; window: a keyframe is
+# estimated along with each frame, so that the network itself holds the world.
+SteadyMode = Literal["off", "on", "window"]
 SWITCH = {True: "on", False: "off"}
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d+)?")  # as browsers write it
 HOST = re.compile(r"[a-z0-9_]([a-z0-9._-]*[a-z0-9_])?")
@@ -61,6 +64,14 @@ class Settings(BaseSettings):
     tls_key: str = Field("", description="the key of --tls-certificate, a PEM file without a password")
     process_res: int = Field(
         504, ge=56, le=2016, description="long side of the model's grid in pixels, rounded to a multiple of 14"
+    )
+    steady: SteadyMode = Field(
+        "on",
+        description="on: scale, field of view and what does not move are held from frame to frame; window: each frame"
+        " is estimated together with an earlier one, at twice the cost, where the model can; off: each frame alone",
+    )
+    fov: float = Field(
+        0.0, ge=0, le=150, description="the camera's horizontal field of view in degrees; 0: as the model sees it"
     )
     accept_nc_license: bool = Field(
         False, description="I accept that weights under CC BY-NC 4.0 are not for commercial use"

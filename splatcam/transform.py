@@ -1,4 +1,4 @@
-"""Turning Gaussians in space: means, orientations and the harmonics that hold their view-dependent colour. No I/O."""
+"""Moving Gaussians in space: means, orientations and the harmonics that hold their view-dependent colour. No I/O."""
 
 from __future__ import annotations
 
@@ -54,6 +54,17 @@ def rotate(gaussians: Gaussians, rotation: Array | Sequence[Sequence[float]]) ->
         rotations=_turn_quaternions(matrix, gaussians.rotations),
         sh=_turn_harmonics(matrix, gaussians.sh),
     )
+
+
+def place(gaussians: Gaussians, pose: Tensor) -> Gaussians:
+    """From a camera's axes into those `pose` [4, 4] leads to. They belong to no one picture then."""
+    turned = rotate(replace(gaussians, grid=None, pixel_index=None), pose[:3, :3].cpu().numpy())
+    return replace(turned, means=turned.means + pose[:3, 3].to(turned.means))
+
+
+def scaled(gaussians: Gaussians, factor: float) -> Gaussians:
+    """The same scene in another unit of length, from the same camera."""
+    return replace(gaussians, means=gaussians.means * factor, scales=gaussians.scales * factor)
 
 
 def require_rotation(rotation: Array | Sequence[Sequence[float]]) -> Array:
@@ -112,15 +123,15 @@ def _turn_harmonics(matrix: Array, sh: Tensor) -> Tensor:
 
 def _turn_quaternions(matrix: Array, rotations: Tensor) -> Tensor:
     """wxyz, first the Gaussian's own rotation, then the matrix."""
-    w, x, y, z = _quaternion(matrix)
+    w, x, y, z = quaternion(matrix)
     left = np.array(((w, -x, -y, -z), (x, w, -z, y), (y, z, w, -x), (z, -y, x, w)))  # the product as a matrix
     turned = torch.as_tensor(left, device=rotations.device, dtype=torch.float64) @ rotations.double()[..., None]
     turned = turned[..., 0]
     return (turned / turned.norm(dim=1, keepdim=True)).to(torch.float32)
 
 
-def _quaternion(matrix: Array) -> Array:
-    """wxyz of a rotation [3, 3]: the eigenvector of Bar-Itzhack (2000), stable for every angle."""
+def quaternion(matrix: Array) -> Array:
+    """wxyz, w not below 0, of a rotation [3, 3]: the eigenvector of Bar-Itzhack (2000), stable for every angle."""
     (a, b, c), (d, e, f), (g, h, i) = matrix
     symmetric = np.array(
         (
@@ -130,4 +141,5 @@ def _quaternion(matrix: Array) -> Array:
             (d - b, c + g, f + h, i - a - e),
         )
     )
-    return np.linalg.eigh(symmetric)[1][:, -1]
+    found = np.linalg.eigh(symmetric)[1][:, -1]
+    return found if found[0] >= 0 else -found

@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal
 import msgpack
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from splatcam.settings import SteadyMode
+
 PROTOCOL_VERSION = 1
 JPEG_MAGIC = b"\xff\xd8\xff"
 MAX_WORD_BYTES = 16 * 1024  # of a client's message that is no frame
@@ -312,6 +314,7 @@ class ModelInfo(_Message):
     non_commercial: bool = Field(description="the weights may not be used commercially")
     demonstration: bool = Field(description="a demonstration depth: believable, not measured")
     device: str = Field(default="cpu", description="where it runs")
+    steady: SteadyMode = Field(default="off", description="how the world is held still from frame to frame")
 
 
 class Limits(_Message):
@@ -375,7 +378,7 @@ class Adapted(_Message):
 
 
 class Bounds(_Message):
-    """The box around the means, OpenCV axes, in the estimator's length unit."""
+    """The box around the means, in the camera's axes and the estimator's length unit."""
 
     minimum: tuple[float, float, float]
     maximum: tuple[float, float, float]
@@ -394,6 +397,12 @@ class _Result(_Message):
         description="fx, fy, cx, cy of the estimated grid, pixel centres at +0.5"
     )
     grid: tuple[int, int] = Field(description="height, width of the estimated grid")
+    pose: tuple[float, float, float, float, float, float, float] | None = Field(
+        None,
+        description="where the camera was in the stream's world: its rotation as the quaternion wxyz, then x, y, z of"
+        " its place. Everything else in the result is told in the camera's own axes, and is to be moved so; absent:"
+        " they are the world's",
+    )
 
 
 class GaussianPly(_Result):

@@ -186,7 +186,7 @@ class FaultyModel:
     """An estimator around another one."""
 
     def __init__(self, estimator: Any) -> None:
-        self.info = estimator.info
+        self.info, self.holds = estimator.info, estimator.holds
         self.fault: str | None = None
         self._estimator = estimator
 

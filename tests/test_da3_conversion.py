@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from splatcam.estimators import da3
 from splatcam.gaussians import SH_COEFFICIENTS
+from splatcam.transform import scaled
 
 HEIGHT, WIDTH = 4, 6
 
@@ -75,7 +76,7 @@ def test_a_gaussian_that_cannot_be_used_stays_in_its_place_unseen(field: str, va
 
 def test_scaling_changes_means_and_sizes_and_nothing_else() -> None:
     ours = da3.to_gaussians(raw_gaussians(), (HEIGHT, WIDTH))
-    metres = da3.scaled(ours, 2.5)
+    metres = scaled(ours, 2.5)
     assert torch.equal(metres.means, ours.means * 2.5) and torch.equal(metres.scales, ours.scales * 2.5)
     assert torch.equal(metres.rotations, ours.rotations) and torch.equal(metres.sh, ours.sh)
     assert torch.equal(metres.opacities, ours.opacities) and metres.grid == ours.grid

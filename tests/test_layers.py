@@ -30,7 +30,7 @@ ROWS = (
     ("splatcam.engine", "splatcam.job"),
     ("splatcam.pipeline",),
     ("splatcam.codecs",),
-    ("splatcam.network_splats",),
+    ("splatcam.network_splats", "splatcam.steady"),
     ("splatcam.pixel_splats", "splatcam.finite"),
     ("splatcam.estimators",),
     ("splatcam.scenes", "splatcam.files", "splatcam.transform"),

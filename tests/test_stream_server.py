@@ -147,6 +147,7 @@ async def test_hello_and_a_frame_are_answered_by_splats(service: Service) -> Non
             "wait",
             "decode",
             "estimate",
+            "steady",
             "splats",
             "prune",
             "encode",

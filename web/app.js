@@ -322,7 +322,8 @@ class App {
     const skipped = Math.max(0, this.grabber.framesSeen - counts.sent);
     const { adapted } = this;
     const camera = { ...this.uplink.choice, ...this.grabber.size };
-    this.hud.write(hudRows({ numbers, counts, skipped, last, adapted, camera }), numbers.stagesMs);
+    const steady = this.connection.welcome?.model.steady ?? null;
+    this.hud.write(hudRows({ numbers, counts, skipped, last, adapted, camera, steady }), numbers.stagesMs);
   }
 }
 

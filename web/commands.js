@@ -18,7 +18,7 @@ export function makeCommands({ stage, screen, sources, choices, notices }, page)
   const savedAs = (extension, encode) => saveFrame(screen.shownResult, extension, encode, notices, page);
   return {
     freeze: () => setFrozen(!screen.frozen),
-    reset: () => stage.resetView(),
+    reset: () => stage.resetView(screen.shownPose),
     frame: () => {
       const bounds = screen.shownBounds;
       if (bounds !== undefined) stage.frameScene(bounds);

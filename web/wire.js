@@ -65,7 +65,7 @@ const mapOf = (fields) => (v) => isMap(v) && firstBadField(v, fields) === undefi
 
 const MODEL = {
   name: isText, title: isText, supports_gaussians: isFlag, licence: isText, non_commercial: isFlag,
-  demonstration: isFlag, device: isText,
+  demonstration: isFlag, device: isText, steady: oneOf("off", "on", "window"),
 };
 const LIMITS = { max_message_bytes: isCount, max_frame_pixels: isCount, frame_long_side_px: isCount };
 const BOUNDS = { minimum: listOf(isNumber, 3), maximum: listOf(isNumber, 3) };
@@ -78,6 +78,7 @@ const RESULT = {
   model: isText,
   intrinsics: listOf(isNumber, 4), // fx, fy, cx, cy in pixels of the grid
   grid: listOf(isCount, 2), // height, width
+  pose: optional(listOf(isNumber, 7)), // of the camera in the stream's world: see view/pose.js
 };
 
 const SERVER_MESSAGES = {

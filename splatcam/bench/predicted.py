@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from splatcam import scenes
-from splatcam.estimators import Prediction
+from splatcam.estimators import Holds, Prediction
 from splatcam.gaussians import Gaussians
 from splatcam.pixel_splats import pixel_splats
 from splatcam.wire import ModelInfo
@@ -44,6 +44,7 @@ class PredictedEstimator:
     """Gives one prediction, whatever it is shown."""
 
     prediction: Prediction
+    holds: Holds = "all"
     info: ModelInfo = ModelInfo(
         name="predicted",
         title="stand-in for a network",

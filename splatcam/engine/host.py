@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections import OrderedDict
-from typing import Any
 
 import torch
 
@@ -18,11 +17,12 @@ from splatcam.engine.memory import MOST_REFUSALS, GridSteps, free_memory, is_out
 from splatcam.engine.pictures import ScenePictures
 from splatcam.estimators import Estimator, EstimatorUnavailable, auto, registry
 from splatcam.frame_job import FrameJob, FrameRefused, FrameResult
-from splatcam.pipeline import process_frame
+from splatcam.pipeline import StreamState, process_frame
 from splatcam.rendering.picture_job import Picture, PictureJob
 from splatcam.settings import Settings
+from splatcam.steady import options_for, running
 from splatcam.telemetry import RestartCause
-from splatcam.wire import ERROR_EXPLANATIONS, ErrorCode
+from splatcam.wire import ERROR_EXPLANATIONS, ErrorCode, ModelInfo
 
 logger = logging.getLogger(__name__)
 MAX_STREAMS = 64  # remembered at once; the one unused for longest is forgotten
@@ -45,7 +45,7 @@ class EngineHost:
         self._settings = settings
         self._on_status = on_status
         self._pictures = ScenePictures()
-        self._states: OrderedDict[str, Any] = OrderedDict()
+        self._states: OrderedDict[str, StreamState] = OrderedDict()
         self._grids = GridSteps(settings.process_res)
         self._estimator: Estimator | None = None
         self._successor: Estimator | None = None  # set by the loading thread, taken between two frames
@@ -113,6 +113,7 @@ class EngineHost:
             job,
             self._estimator,
             self._states.get(job.stream_id),
+            steadying=options_for(self._settings.steady, self._estimator.holds, self._settings.fov),
             long_side_px=long_side_px,
             max_frame_pixels=self._settings.max_frame_pixels,
         )
@@ -138,17 +139,26 @@ class EngineHost:
             raise EngineFailed(str(error)) from error
 
     def _report_progress(self, sentence: str, fraction: float | None) -> None:
-        serving = self._estimator.info if self._estimator is not None else None
+        serving = self._told(self._estimator) if self._estimator is not None else None
         self._on_status(EngineStatus("loading", sentence, model=serving, progress=fraction))
 
     def _serve_with(self, estimator: Estimator, reason: str) -> None:
         self._estimator = estimator
-        self._on_status(EngineStatus("ready", f"{estimator.info.title}: {reason}", model=estimator.info))
+        self._say_ready(estimator, reason)
+
+    def _say_ready(self, estimator: Estimator, reason: str) -> None:
+        reasons = filter(None, (reason, registry.about_window(estimator, self._settings)))
+        info = self._told(estimator)
+        self._on_status(EngineStatus("ready", f"{info.title}: {'; '.join(reasons)}", model=info))
+
+    def _told(self, estimator: Estimator) -> ModelInfo:
+        """What clients are told of the model as it runs here."""
+        return estimator.info.model_copy(update={"steady": running(self._settings.steady, estimator.holds)})
 
     def _look_for_better(self) -> None:
         """Runs in a thread of its own. Whatever goes wrong here, the built-in model goes on."""
         assert self._estimator is not None
-        builtin = self._estimator.info
+        builtin = self._told(self._estimator)
         try:
             plan = auto.choose(self._settings)
             if plan.model is None:
@@ -161,4 +171,4 @@ class EngineHost:
             self._on_status(EngineStatus("ready", f"{builtin.title} stays: {error}", model=builtin))
             return
         self._successor = better
-        self._on_status(EngineStatus("ready", f"{better.info.title}: {plan.reason}", model=better.info))
+        self._say_ready(better, plan.reason)

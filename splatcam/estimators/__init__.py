@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from splatcam.gaussians import Gaussians
 
 ImageOf = Literal["camera", "scene"]  # camera: the frame on the model's grid; scene: a picture that no camera took
+# What a model keeps the same from frame to frame, so that `splatcam.steady` need not:
+# nothing: each frame has a scale and a field of view of its own; scale: both hold; world: so does the place of the
+# camera in it, by a keyframe; all: its depth is exact.
+Holds = Literal["nothing", "scale", "world", "all"]
 ReportProgress = Callable[[str, float | None], None]  # a sentence for people, 0 to 1 where known
 
 
@@ -28,8 +32,8 @@ class EstimatorUnavailable(RuntimeError):
 class Prediction:
     """What a model says about one frame. Tensors lie where the model left them.
 
-    OpenCV axes, camera at the origin. Pixel (x, y) covers [x, x + 1), so its ray is
-    ((x + 0.5 - cx) / fx, (y + 0.5 - cy) / fy, 1).
+    OpenCV axes, camera at the origin: also where `world_from_camera` says that the camera was somewhere else.
+    Pixel (x, y) covers [x, x + 1), so its ray is ((x + 0.5 - cx) / fx, (y + 0.5 - cy) / fy, 1).
     """
 
     depth: Tensor  # [H, W] f32, z along the optical axis, > 0; not finite where the model gave no number
@@ -39,12 +43,14 @@ class Prediction:
     gaussians: Gaussians | None = None  # one per pixel, only where asked for and the model has the head
     image_of: ImageOf = "camera"
     usable: Tensor | None = None  # [H, W] bool, the pixels with numbers (`finite.only_finite`); None: all of them
+    world_from_camera: Tensor | None = None  # [4, 4] f64 on the CPU, a rigid motion; None: the camera is the world
 
 
 class Estimator(Protocol):
     """One model. Calls come one at a time; what is remembered from frame to frame travels as `state`."""
 
     info: ModelInfo
+    holds: Holds
 
     def estimate(self, image: Tensor, *, wants_gaussians: bool, state: Any = None) -> tuple[Prediction, Any]:
         """`image` [H, W, 3] uint8 on the CPU, H and W multiples of 14 → prediction on that grid and the next state.

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from splatcam.estimators import Prediction
+from splatcam.estimators import Holds, Prediction
 from splatcam.estimators.models import MODELS
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class BuiltinEstimator:
     """A classical pseudo-depth in a few milliseconds on one core."""
 
     info = MODELS["builtin"].info("cpu")
+    holds: Holds = "scale"
 
     def __init__(self, settings: Settings) -> None:
         pass

@@ -13,17 +13,17 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from splatcam.estimators import Prediction
+from splatcam.estimators import Estimator, Holds, Prediction
 from splatcam.estimators.da3_loading import load_network, read_da3_name
 from splatcam.estimators.models import Model
 from splatcam.gaussians import Gaussians
+from splatcam.transform import scaled
 
 # ImageNet's, as DA3's input processor has them.
 PIXEL_MEAN = (0.485, 0.456, 0.406)
@@ -41,6 +41,8 @@ WARM_UP_FRAMES = 3  # DA3's TorchScript functions profile the first calls
 class Da3Estimator:
     """One Depth Anything 3 network on one device."""
 
+    holds: Holds = "nothing"
+
     def __init__(self, net: nn.Module, da3_name: str, model: Model, device: str) -> None:
         """`net` is taken over: its Gaussian adapter now answers in the camera's frame."""
         self.net = net
@@ -54,15 +56,8 @@ class Da3Estimator:
         """From config.json and model.safetensors, warm. Raises EstimatorUnavailable."""
         estimator = cls(load_network(folder, device), read_da3_name(folder), model, device)
         if estimator.device.type == "cuda":
-            estimator.warm_up(process_res)
+            warm_up(estimator, process_res)
         return estimator
-
-    def warm_up(self, process_res: int) -> None:
-        """A few black 4:3 frames, so that the first real one does not wait for kernels to be chosen."""
-        height, width = (max(PATCH_PX, round(side / PATCH_PX) * PATCH_PX) for side in (process_res * 0.75, process_res))
-        black = torch.zeros(height, width, 3, dtype=torch.uint8)
-        for _ in range(WARM_UP_FRAMES):
-            self.estimate(black, wants_gaussians=self.info.supports_gaussians)
 
     def estimate(self, image: Tensor, *, wants_gaussians: bool, state: Any = None) -> tuple[Prediction, Any]:
         """`image` [H, W, 3] uint8, sides multiples of 14. Nothing is remembered: `state` comes back as it was."""
@@ -83,6 +78,14 @@ class Da3Estimator:
         """So that the time is the network's own and not its successor's."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
+
+
+def warm_up(estimator: Estimator, process_res: int) -> None:
+    """A few black 4:3 frames, so that the first real one does not wait for kernels to be chosen."""
+    height, width = (max(PATCH_PX, round(side / PATCH_PX) * PATCH_PX) for side in (process_res * 0.75, process_res))
+    black = torch.zeros(height, width, 3, dtype=torch.uint8)
+    for _ in range(WARM_UP_FRAMES):
+        estimator.estimate(black, wants_gaussians=estimator.info.supports_gaussians)
 
 
 def precision(device: torch.device) -> contextlib.AbstractContextManager[Any]:
@@ -223,8 +226,3 @@ def scale_factor(raw: Mapping[str, Any]) -> float:
     """The factor to metres. The nested model multiplies its depth by it and forgets its Gaussians (DA3's issue 242)."""
     factor = float(raw.get("scale_factor") or 1.0)
     return factor if math.isfinite(factor) and factor > 0 else 1.0
-
-
-def scaled(gaussians: Gaussians, factor: float) -> Gaussians:
-    """The same scene in another unit of length, from the same camera."""
-    return replace(gaussians, means=gaussians.means * factor, scales=gaussians.scales * factor)

@@ -20,12 +20,11 @@ from splatcam.estimators.da3 import (
     normalise,
     precision,
     scale_factor,
-    scaled,
     to_gaussians,
     usable_depth,
 )
 from splatcam.gaussians import TENSORS, Gaussians
-from splatcam.transform import rotate
+from splatcam.transform import place, scaled
 
 SMALLEST_UNIT = 0.1  # DA3's own bound where it brings poses to the size that it was trained with
 
@@ -91,12 +90,6 @@ def first_from_camera(camera_from_world: Tensor) -> Tensor:
     matrices = torch.eye(4, dtype=torch.float64, device=camera_from_world.device).repeat(len(camera_from_world), 1, 1)
     matrices[:, :3] = camera_from_world[:, :3].double()
     return matrices[0] @ torch.linalg.inv(matrices)
-
-
-def place(gaussians: Gaussians, pose: Tensor) -> Gaussians:
-    """From a camera's axes into those `pose` [4, 4] leads to. They belong to no one picture then."""
-    turned = rotate(replace(gaussians, grid=None, pixel_index=None), pose[:3, :3].cpu().numpy())
-    return replace(turned, means=turned.means + pose[:3, 3].to(turned.means))
 
 
 def join(parts: list[Gaussians]) -> Gaussians:

@@ -44,10 +44,26 @@ def build(name: str, settings: Settings, report: ReportProgress) -> Estimator:
     require_da3(name)
     device = resolve_device(settings.device)
     folder = target.folder or _fetch(target.model, settings, report)
-    from splatcam.estimators.da3 import Da3Estimator
-
     report(f"loading {target.model.title}", None)
-    return Da3Estimator.load(folder, target.model, device, settings.process_res)
+    return _load(folder, target.model, device, settings)
+
+
+def _load(folder: Path, model: Model, device: str, settings: Settings) -> Estimator:
+    """Depth Anything 3, as --steady wants it."""
+    from splatcam.estimators.da3 import Da3Estimator
+    from splatcam.estimators.da3_window import sees_two_views, with_window
+
+    estimator = Da3Estimator.load(folder, model, device, settings.process_res)
+    if settings.steady == "window" and sees_two_views(estimator):
+        return with_window(estimator, settings.process_res)
+    return estimator
+
+
+def about_window(estimator: Estimator, settings: Settings) -> str:
+    """What is to be said where --steady window was asked of a model that cannot; else nothing."""
+    if settings.steady != "window" or estimator.holds == "world":
+        return ""
+    return "it sees each frame alone, so `--steady window` does what `--steady on` does"
 
 
 def resolve(name: str) -> Target:

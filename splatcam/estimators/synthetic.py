@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from splatcam.estimators import Prediction
+from splatcam.estimators import Holds, Prediction
 from splatcam.estimators.models import MODELS
 from splatcam.scenes import render
 
@@ -27,6 +27,7 @@ class SyntheticEstimator:
     """The scene of `scenes.py`, one thirtieth of a second further with every frame."""
 
     info = MODELS["synthetic"].info("cpu")
+    holds: Holds = "all"
 
     def __init__(self, settings: Settings) -> None:
         self._latency_s = settings.latency_ms / 1000

@@ -212,6 +212,46 @@ test("the view can be moved, fitted to the scene's box and put back to where the
   await finish(page);
 });
 
+for (const kind of ["splats16", "gaussian_ply", "pointcloud"]) {
+  test(`${kind}: a picture is drawn where its camera was, and the eye stays where it is`, async () => {
+    const page = await openBench();
+    await showFrom(page, kind, [0, 0, 0, 1, 0, 0, 0]); // hanging upside down
+    assert.deepEqual(await hues(page, TOP_LEFT, BOTTOM_RIGHT), ["blue", "red"]);
+    await showFrom(page, kind, [1, 0, 0, 0, 20, 0, 0]); // far to the right
+    assert.ok(isBackground(await meanColor(page, MIDDLE)));
+    assert.ok(far(await eye(page), [0, 0, 0]) < 1e-6);
+    await showFrom(page, kind, undefined);
+    await assertUpright(page);
+    await finish(page);
+  });
+}
+
+test("the view goes to where the camera is now when it is put back, and stands there at the first picture", async () => {
+  const page = await openBare();
+  await showFrom(page, "splats16", [0, 0, 0, 1, 3, 1, -2]);
+  assert.ok(far(await eye(page), [3, -1, 2]) < 1e-6);
+  await showFrom(page, "splats16", [1, 0, 0, 0, 20, 0, 0]);
+  assert.ok(isBackground(await meanColor(page, MIDDLE)));
+  await page.evaluate(() => {
+    const { stage, screen } = window.splatcam;
+    stage.resetView(screen.shownPose);
+    return window.bench.settled();
+  });
+  assert.ok(far(await eye(page), [20, 0, 0]) < 1e-6);
+  await assertUpright(page);
+  await finish(page);
+});
+
+/** Shows the marker as a camera saw it that was at `pose`. */
+const showFrom = (page, kind, pose) => page.evaluate(async ([type, where]) => {
+  const { marker, markerPoints, shown, settled } = window.bench;
+  const { plyOf } = await import("/save/ply.js");
+  const result = type === "pointcloud" ? markerPoints() : marker();
+  const file = type === "gaussian_ply" ? { ply_data: plyOf(result) } : {};
+  await shown({ ...result, ...file, type, pose: where ?? undefined });
+  await settled();
+}, [kind, pose ?? null]);
+
 test("fitting keeps the direction of view, and the box fills the view from side to side", async () => {
   const page = await openBench();
   const [before, afterwards, widest] = await page.evaluate(() => {

@@ -100,6 +100,7 @@ SERVER_CASES: dict[str, Any] = {
                 "non_commercial": True,
                 "demonstration": False,
                 "device": "cuda",
+                "steady": "window",
             }
         )
     ),
@@ -124,6 +125,9 @@ SERVER_CASES: dict[str, Any] = {
     "gaussian_ply_empty": wire.GaussianPly(**_result(num_splats=0, ply_data=b"", bounds=None)),
     "pointcloud": wire.PointCloud(**_result(num_points=2, points=POSITIONS, colors=COLORS)),
     "splats16": wire.Splats16(**_result(num_splats=1, data=bytes(range(1, 17)) + bytes(2047 * 16))),
+    "splats16_placed": wire.Splats16(
+        **_result(num_splats=1, data=bytes(2048 * 16), pose=(0.5, -0.5, 0.5, 0.5, 1.25, -0.75, 2.5))
+    ),
     "compact": wire.Compact(**_result(**COMPACT, mask=bytes([3, 1, 4]), color=JPEG)),
     "compact_shape": wire.Compact(**_result(**COMPACT, shape=b"planes that only the decoder knows", color=JPEG)),
     "compact_own": wire.Compact(**_result(**COMPACT)),

@@ -14,13 +14,14 @@ const KNOWN = {
 const CAMERA = { width: 504, height: 378, quality: 0.8, size: 1, reason: "", pinned: [] };
 const rowsOf = (changes) => new Map(hudRows({
   numbers: UNKNOWN, counts: { sent: 1, received: 1 }, skipped: 0, last: { type: "compact", count: 12 }, adapted: null,
-  camera: CAMERA, ...changes,
+  camera: CAMERA, steady: "on", ...changes,
 }));
 
 test("rows hold rates, count, size, link, latency, frames, camera and format", () => {
   const counts = { sent: 1340, received: 1300 };
   const last = { type: "splats16", count: 190_512 };
-  assert.deepEqual(hudRows({ numbers: KNOWN, counts, skipped: 55, last, adapted: null, camera: CAMERA }), [
+  const known = { numbers: KNOWN, counts, skipped: 55, last, adapted: null, camera: CAMERA, steady: "on" };
+  assert.deepEqual(hudRows(known), [
     ["Stream", "24.0 fps"],
     ["Display", "60 fps"],
     ["Splats", "190,512"],
@@ -30,6 +31,7 @@ test("rows hold rates, count, size, link, latency, frames, camera and format", (
     ["Frames", "1,340 sent, 40 unanswered, 55 skipped"],
     ["Camera", "504×378, quality 80 %"],
     ["Format", "splats16"],
+    ["Steady", "on, scale and what rests are held"],
   ]);
 });
 
@@ -38,6 +40,12 @@ test("what is not known is a dash, and who sends nothing reads nothing about fra
   assert.equal(rows.get("Stream"), "–");
   assert.equal(rows.get("Capture to screen"), "–");
   assert.deepEqual([rows.has("Frames"), rows.has("Camera")], [false, false]);
+});
+
+test("what holds the world still is said, and what is not known yet is a dash", () => {
+  assert.match(rowsOf({ steady: "off" }).get("Steady"), /^off, /);
+  assert.match(rowsOf({ steady: "window" }).get("Steady"), /^window, /);
+  assert.equal(rowsOf({ steady: null }).get("Steady"), "–");
 });
 
 test("points are called points", () => {

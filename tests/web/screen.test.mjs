@@ -55,6 +55,13 @@ async function showFile(name = "one.ply") {
   draw();
 }
 
+test("the box of what is on the screen, and where its camera was, are told of the world", () => {
+  const pose = [1, 0, 0, 0, 0, 0, 5];
+  screen.show(result(1, { pose }));
+  assert.equal(screen.shownPose, pose);
+  assert.deepEqual(screen.shownBounds, { minimum: [0, 0, 5], maximum: [1, 1, 6] });
+});
+
 test("a result is shown at the drawing that holds it, and older ones that were never seen are passed over", () => {
   isDrawn = false;
   screen.show(result(1));

@@ -3,14 +3,20 @@ import { everyNthPixel, OUTPUTS } from "../choices.js";
 
 const count = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const UNKNOWN = "–";
+/** What holds the world still from frame to frame. */
+const STEADY = {
+  off: "off, each frame for itself",
+  on: "on, scale and what rests are held",
+  window: "window, a keyframe holds the world",
+};
 const inWords = (value, words) => (value === null ? UNKNOWN : words(value));
 
 /**
  * Rows [label, text]. numbers: of Meter.read; counts: of the connection; skipped: pictures of the source that were not
  * sent; last: {type, count} of the newest result; adapted: the server's newest word on it, or null; camera: {width,
- * height, quality, reason, pinned} of the pictures that are sent.
+ * height, quality, reason, pinned} of the pictures that are sent; steady: of the model that is served, or null.
  */
-export function hudRows({ numbers, counts, skipped, last, adapted, camera }) {
+export function hudRows({ numbers, counts, skipped, last, adapted, camera, steady }) {
   const { streamFps, displayFps, kilobytesPerFrame, megabitsPerS, latencyMs } = numbers;
   const rows = [
     ["Stream", inWords(streamFps, (fps) => `${fps.toFixed(1)} fps`)],
@@ -21,7 +27,8 @@ export function hudRows({ numbers, counts, skipped, last, adapted, camera }) {
     ["Capture to screen", inWords(latencyMs, ({ p50, p95 }) => `${count.format(p50)} ms, p95 ${count.format(p95)} ms`)],
   ];
   if (counts.sent > 0) rows.push(["Frames", frames(counts, skipped)], ["Camera", cameraText(camera)]);
-  return [...rows, ["Format", adapted === null ? last.type : streamText(adapted)]];
+  rows.push(["Format", adapted === null ? last.type : streamText(adapted)]);
+  return [...rows, ["Steady", inWords(steady, (mode) => STEADY[mode])]];
 }
 
 /** "compact, every 2nd pixel (pinned), 12 bits — the link carries about 9 Mbit/s" */

@@ -1,7 +1,9 @@
 // A result → the bytes of a PLY file: Gaussians as gsply_helpers.py writes them (14 floats, OpenCV axes), points as
-// coordinates and colours. Owns the file's units on this side: logit, and colour as the first harmonic. Pure.
+// coordinates and colours, all in the axes of the stream's world. Owns the file's units on this side: logit, and colour
+// as the first harmonic. Pure.
 import { tangentPerPoint } from "../view/framing.js";
 import { unpack } from "../view/packed16.js";
+import { pointInWorld, rotationInWorld } from "../view/pose.js";
 
 const SH_C0 = 0.28209479177387814; // 1 / (2 √π), the zeroth spherical harmonic
 const OPACITY_MARGIN = 1e-6; // opacities are kept this far from 0 and 1, whose logits are infinite
@@ -10,6 +12,7 @@ const GAUSSIAN = "x y z f_dc_0 f_dc_1 f_dc_2 opacity scale_0 scale_1 scale_2 rot
   .map((name) => `float ${name}`);
 const POINT = ["float x", "float y", "float z", "uchar red", "uchar green", "uchar blue"];
 const POINT_BYTES = { xyz: 12, rgb: 3 };
+const MAX_HEADER_BYTES = 4096;
 const SIGMA_OF_POINT = 0.5; // of its side: neighbours cover the gaps, and no edge is lost
 
 /** What is on the screen as a file: `gaussian_ply` as it came, `splats16` unpacked, `pointcloud` as points. */
@@ -21,7 +24,7 @@ export function plyOf(result) {
 /** The same, with every point as a round Gaussian as large as its pixel. */
 export function gaussianPlyOf(result) {
   const hasFile = result.type === "gaussian_ply" && result.num_splats > 0;
-  return hasFile ? result.ply_data : gaussianFile(gaussiansOf(result));
+  return hasFile ? fileInWorld(result) : gaussianFile(gaussiansOf(result));
 }
 
 /** {count, row(i) → the 14 floats}. */
@@ -31,9 +34,15 @@ function gaussiansOf(result) {
   return { count: 0 };
 }
 
-function gaussiansOfSplats({ data, num_splats: count }) {
+function gaussiansOfSplats({ data, num_splats: count, pose }) {
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
-  return { count, row: (i) => gaussianRow(unpack(view, i)) };
+  return { count, row: (i) => gaussianRow(splatInWorld(unpack(view, i), pose)) };
+}
+
+/** As unpack() gives it, in the world's axes. */
+export function splatInWorld(splat, pose) {
+  const { center, rotation } = splat;
+  return { ...splat, center: pointInWorld(center, pose), rotation: rotationInWorld(rotation, pose) };
 }
 
 function gaussiansOfPoints(result) {
@@ -43,7 +52,7 @@ function gaussiansOfPoints(result) {
     const center = [0, 4, 8].map((offset) => points.getFloat32(POINT_BYTES.xyz * i + offset, true));
     const rgb = [...result.colors.subarray(POINT_BYTES.rgb * i, POINT_BYTES.rgb * (i + 1))].map((byte) => byte / 255);
     const lnScales = Array(3).fill(Math.log(sigmaPerDepth * center[2]));
-    return gaussianRow({ center, rgb, opacity: 1, lnScales, rotation: [1, 0, 0, 0] });
+    return gaussianRow(splatInWorld({ center, rgb, opacity: 1, lnScales, rotation: [1, 0, 0, 0] }, result.pose));
   };
   return { count: result.num_points, row };
 }
@@ -61,15 +70,51 @@ function gaussianFile({ count, row }) {
   return file;
 }
 
-function pointFile({ num_points: count, points, colors }) {
+function pointFile({ num_points: count, points, colors, pose }) {
   const { xyz, rgb } = POINT_BYTES;
-  const { file, bodyAt } = fileOf(count, POINT, xyz + rgb);
+  const { file, bodyAt, body } = fileOf(count, POINT, xyz + rgb);
   for (let i = 0; i < count; i += 1) {
     const at = bodyAt + i * (xyz + rgb);
     file.set(points.subarray(xyz * i, xyz * (i + 1)), at);
     file.set(colors.subarray(rgb * i, rgb * (i + 1)), at + xyz);
+    movePoint(body, at - bodyAt, pose);
   }
   return file;
+}
+
+/**
+ * A file as it came, moved. One with harmonics beyond the colour stays in its camera's axes: they would have to turn
+ * along.
+ */
+function fileInWorld({ ply_data: bytes, num_splats: count, pose }) {
+  const header = new TextDecoder().decode(bytes.subarray(0, MAX_HEADER_BYTES)).split("end_header\n")[0];
+  const names = [...header.matchAll(/^property float (\w+)$/gm)].map(([, name]) => name);
+  if (pose === undefined || names.some((name) => name.startsWith("f_rest"))) return bytes;
+  const file = bytes.slice();
+  const body = new DataView(file.buffer, header.length + "end_header\n".length);
+  for (let i = 0; i < count; i += 1) {
+    const at = 4 * i * names.length;
+    movePoint(body, at, pose);
+    turn(body, at + 4 * names.indexOf("rot_0"), pose);
+  }
+  return file;
+}
+
+function movePoint(body, at, pose) {
+  if (pose === undefined) return; // as it is, to the bit
+  writeFloats(body, at, pointInWorld(readFloats(body, at, 3), pose));
+}
+
+function turn(body, at, pose) {
+  writeFloats(body, at, rotationInWorld(readFloats(body, at, 4), pose));
+}
+
+function readFloats(body, at, count) {
+  return Array.from({ length: count }, (_, i) => body.getFloat32(at + 4 * i, true));
+}
+
+function writeFloats(body, at, values) {
+  values.forEach((value, i) => body.setFloat32(at + 4 * i, value, true));
 }
 
 /** A file of `count` rows, its header written and its rows zero. */

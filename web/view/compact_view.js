@@ -23,7 +23,7 @@ export class CompactView {
     this.#decoder.decode(result, (error, words, count) => {
       if (error !== null) return this.#fail(error);
       this.#inARow = 0;
-      onReady(this.#mesh.show(new Uint8Array(words, 0, count * BYTES_PER_SPLAT), count));
+      onReady(this.#mesh.show(new Uint8Array(words, 0, count * BYTES_PER_SPLAT), count, result.pose));
     });
   }
 

@@ -1,6 +1,7 @@
 // `gaussian_ply` → by Blob URL through Spark's own PLY reader. The new mesh is ready before the old one goes, both in
 // one task: no frame without splats, none with both. The newest waits while one is read; older ones are skipped.
 import { SplatMesh } from "@sparkjsdev/spark";
+import { placeAt } from "./pose.js";
 import { pivotDepthOfWords } from "./splat_mesh.js";
 
 export class PlyView {
@@ -52,6 +53,7 @@ export class PlyView {
       return;
     }
     if (generation !== this.#generation) return mesh?.dispose();
+    if (mesh !== null) placeAt(mesh, result.pose);
     this.#replaceBy(mesh);
     onReady(this.#stage.whetherDrawn());
   }

@@ -1,6 +1,7 @@
 // `pointcloud` → THREE.Points, each as large as the pixel it came from. Buffers are overwritten in place.
 import * as THREE from "three";
 import { pivotDepth, tangentPerPoint } from "./framing.js";
+import { placeAt } from "./pose.js";
 
 const CAPACITY_STEP = 4096; // counts differ from frame to frame; the buffers should not
 
@@ -43,6 +44,7 @@ export class PointsView {
     color.array.set(result.colors);
     position.needsUpdate = color.needsUpdate = true;
     this.#points.geometry.setDrawRange(0, count);
+    placeAt(this.#points, result.pose);
     this.#points.material.uniforms.tangentPerPixel.value = tangentPerPoint(result);
     this.#stage.requestRender();
     const before = this.#stage.rendered;

@@ -66,8 +66,8 @@ export class Stage {
     this.#viewpoint.standBefore(bounds);
   }
 
-  resetView() {
-    this.#viewpoint.resetView();
+  resetView(pose) {
+    this.#viewpoint.resetView(pose);
   }
 
   frameScene(bounds) {

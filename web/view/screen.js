@@ -1,5 +1,6 @@
 // Which view draws what, and when it was seen. One view per format and one for files; the others are cleared without a
 // blank frame. While the picture is frozen or a file is on the screen the newest result waits.
+import { boundsInWorld } from "./pose.js";
 
 const NEVER_DRAWN_AFTER_MS = 10_000;
 const MAX_PENDING = 64; // a hidden tab draws nothing for hours
@@ -60,7 +61,12 @@ export class Screen {
 
   /** The box of what is on the screen, OpenCV axes; undefined where nothing is. */
   get shownBounds() {
-    return this.isShowingFile ? this.#file.bounds : this.#entered?.bounds;
+    return this.isShowingFile ? this.#file.bounds : boundsInWorld(this.#entered?.bounds, this.shownPose);
+  }
+
+  /** Where the camera of the live picture on the screen was: see pose.js. */
+  get shownPose() {
+    return this.isShowingFile ? undefined : this.#entered?.pose;
   }
 
   // ---------------------------------------------------------------- files

@@ -2,6 +2,7 @@
 import { PackedSplats, SplatMesh } from "@sparkjsdev/spark";
 import { pivotDepth } from "./framing.js";
 import { capacityFor, depthOf } from "./packed16.js";
+import { placeAt } from "./pose.js";
 
 /** The depth to turn about, of the first `count` splats of Spark's packed words. */
 export function pivotDepthOfWords(words, count) {
@@ -18,8 +19,8 @@ export class PersistentMesh {
     this.#stage = stage;
   }
 
-  /** bytes: of `count` packed splats, at any offset. Returns isDrawn(): whether the screen shows them. */
-  show(bytes, count) {
+  /** bytes: of `count` packed splats, at any offset. Returns isDrawn(): whether the screen shows them there. */
+  show(bytes, count, pose) {
     if (count > this.#capacity) this.#grow(capacityFor(count));
     if (this.#mesh === null) this.#makeMesh();
     // Through a byte view: a payload lies unaligned in its message. Never another array of the same size: Spark would
@@ -28,6 +29,7 @@ export class PersistentMesh {
     this.#packed.numSplats = count;
     this.#packed.needsUpdate = true;
     this.#mesh.numSplats = count;
+    placeAt(this.#mesh, pose);
     this.#mesh.updateMappingVersion(); // the order changes with the splats; with updateVersion() a stale order is seen
     this.#stage.requestRender();
     return this.#stage.whetherDrawn();

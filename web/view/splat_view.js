@@ -10,8 +10,8 @@ export class SplatView {
   }
 
   /** onReady(isDrawn): the result took the place of the one before; isDrawn() says whether the screen shows it. */
-  show({ data, num_splats: count }, onReady) {
-    onReady(this.#mesh.show(data.subarray(0, count * BYTES_PER_SPLAT), count));
+  show({ data, num_splats: count, pose }, onReady) {
+    onReady(this.#mesh.show(data.subarray(0, count * BYTES_PER_SPLAT), count, pose));
   }
 
   pivotDepth() {

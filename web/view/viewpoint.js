@@ -4,6 +4,7 @@ import * as THREE from "three";
 import { OrbitControls } from "three/addons/controls/OrbitControls.js";
 import { cornersOf, distanceToHold, verticalFieldOfView } from "./framing.js";
 import { Motion } from "./motion.js";
+import { pointInWorld } from "./pose.js";
 
 const FIELD_OF_VIEW = 60; // degrees, until a picture says how wide its camera looked
 const NEAR = 0.01;
@@ -61,8 +62,8 @@ export class Viewpoint {
   /** Stand where the camera stood, look as wide as it did, turn about what lies at `depth`. */
   standAtCamera(picture, depth) {
     this.#picture = picture;
-    this.#goHome = () => this.#stand(new THREE.Vector3(), new THREE.Vector3(0, 0, -depth));
-    this.#goHome();
+    this.#goHome = (pose) => this.#stand(inView([0, 0, 0], pose), inView([0, 0, depth], pose));
+    this.#goHome(picture.pose);
     this.#fitFieldOfView();
   }
 
@@ -75,8 +76,9 @@ export class Viewpoint {
     this.#goHome();
   }
 
-  resetView() {
-    this.#goHome();
+  /** pose: where the camera is now, see pose.js. */
+  resetView(pose) {
+    this.#goHome(pose);
   }
 
   /** Keep the direction of view and move so that the whole box (OpenCV axes) fills the view. */
@@ -162,4 +164,10 @@ export class Viewpoint {
     this.camera.updateProjectionMatrix();
     this.#onChange();
   }
+}
+
+/** [x, y, z] in a camera's axes → where that is in the scene as it is turned. */
+function inView(point, pose) {
+  const [x, y, z] = pointInWorld(point, pose);
+  return new THREE.Vector3(x, -y, -z);
 }
