@@ -213,6 +213,7 @@ async def serve(settings: Settings, listening: socket.socket) -> int:
         server.should_exit = True
     await serving
     starting.cancel()
+    await asyncio.gather(starting, return_exceptions=True)  # looked at: a load that our end has stopped is no news
     if server.force_exit:
         leave_no_child()
     if failure is not None:

@@ -219,10 +219,12 @@ class Session:
 
     def _greet(self, hello: wire.Hello) -> None:
         self._idle.began(time.monotonic())
+        is_first = self._client.contract == "plain"
         watched = self._hub.find(hello.watch) if hello.watch is not None else self._camera
         self._adopt(Client(hello.formats), self._wishes, watched)
-        name = hello.client[:LONGEST_NAME] or "a client without a name"
-        logger.info("session %s: %r", self.session_id, name, extra={"event": "hello", "session": self.session_id})
+        if is_first:  # said five hundred times a second it would fill a disk
+            name = hello.client[:LONGEST_NAME] or "a client without a name"
+            logger.info("session %s: %r", self.session_id, name, extra={"event": "hello", "session": self.session_id})
         self._welcome()
         self._say_status(self._hub.engine.status)
 

@@ -294,7 +294,10 @@ class StreamHub:
 
     def engine_changed(self, status: EngineStatus) -> None:
         for listener in list(self._listeners):
-            listener(status)
+            try:
+                listener(status)
+            except Exception:  # a bug costs one session: the others, and the engine that tells us, go on
+                logger.exception("a session could not take a status of the engine")
         for stream in self._streams.values():
             stream.make_room()
         self._note(status)

@@ -33,7 +33,7 @@ ROWS = (
     ("splatcam.network_splats", "splatcam.steady"),
     ("splatcam.pixel_splats", "splatcam.finite"),
     ("splatcam.estimators",),
-    ("splatcam.scenes", "splatcam.files", "splatcam.transform"),
+    ("splatcam.scenes", "splatcam.files", "splatcam.transform", "splatcam.motion"),
     ("splatcam.rendering",),
     ("gsply_helpers",),
     ("splatcam.prune",),

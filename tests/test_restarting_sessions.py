@@ -181,7 +181,7 @@ async def test_pictures_come_back_with_the_next_frame(engine: DyingEngine, hub: 
         assert await pictures.draw(CAMERA, 80, "rgb", "me")
         engine.die()
         assert pictures.get_info()["status"] == RESTARTING.message
-        with pytest.raises(EngineRestarting):
+        with pytest.raises(NothingToShow, match=RESTARTING.message):
             await pictures.draw(CAMERA, 80, "rgb", "me")
         engine.come_back()
         with pytest.raises(NothingToShow):

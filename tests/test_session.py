@@ -53,6 +53,39 @@ async def test_hello_is_answered_by_who_runs_and_what_is_accepted() -> None:
         assert (await client.next())["type"] == "status"
 
 
+async def test_a_client_is_named_in_the_log_once_however_often_it_says_hello(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    async with connected(hub_of(PaperEngine())) as client:
+        for _ in range(50):
+            await client.hello()
+    assert [record.message.count("session") for record in caplog.records] == [1]
+
+
+class Flood:
+    """A client whose messages are all there already."""
+
+    left = 1000
+
+    async def receive(self) -> bytes:
+        self.left -= 1
+        return b"nonsense"
+
+    async def send(self, data: bytes) -> None:
+        pass
+
+
+async def test_between_the_dropped_messages_of_a_flood_the_others_have_their_turns() -> None:
+    flood = Flood()
+    flooding = asyncio.create_task(Session(flood, hub_of(PaperEngine()), Settings(max_messages_per_s=10)).run())
+    left = []
+    for _ in range(100):
+        await asyncio.sleep(0)
+        left.append(flood.left)
+    flooding.cancel()
+    await asyncio.gather(flooding, return_exceptions=True)
+    assert left[-1] > 0 and len(set(left)) > 50
+
+
 async def test_a_result_echoes_its_frame_and_tells_where_the_time_went() -> None:
     async with connected(hub_of(PaperEngine())) as client:
         await client.hello()

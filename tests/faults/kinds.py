@@ -21,11 +21,11 @@ import websockets
 from splatcam import wire
 from splatcam.bench.local_service import Service
 from tests.faults.clients import ANSWER_WITHIN_S, camera, connecting, told_by
-from tests.faulty_engine import with_fault
+from tests.faulty_engine import with_comment, with_fault
 from tests.pictures import jpeg
 
 RESTARTED = "error engine_restarting"
-_seeds = itertools.count(1000)
+_numbers = itertools.count()
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class Stage:
     service: Service
 
     def faulty(self, fault: str) -> bytes:
-        """A frame that makes the engine do so. Each is another picture: the same one would be in quarantine."""
-        return with_fault(jpeg(seed=next(_seeds)), fault)
+        """A frame that makes the engine do so. No two are the same: one that killed it would be in quarantine."""
+        return with_fault(with_comment(jpeg(), f"number {next(_numbers)}"), fault)
 
     @property
     def engine_pid(self) -> int:
