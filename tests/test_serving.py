@@ -6,7 +6,7 @@ import asyncio
 import signal
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
@@ -105,15 +105,21 @@ async def test_beyond_the_most_connections_newcomers_are_closed_at_once_and_the_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(serving, "room_for_connections", lambda: 2)
-    async with serving_app() as running:
-        first, second = await running.connect(), await running.connect()
+    async with serving_app() as running, AsyncExitStack() as at_the_end:
+
+        async def connected() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+            reader, writer = await running.connect()
+            at_the_end.callback(writer.close)
+            return reader, writer
+
+        first, second = await connected(), await connected()
         await answered(first)
         await answered(second)
-        assert await closed((await running.connect())[0]) == b""
+        assert await closed((await connected())[0]) == b""
         await answered(first)
         second[1].write(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         assert (await closed(second[0])).endswith(b"ok")
-        await answered(await running.connect())
+        await answered(await connected())
 
 
 async def answered(connection: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> None:
