@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from splatcam.connection import Disconnected, HangUp
 from splatcam.engine import EngineFailed, EngineState, EngineStatus
-from splatcam.live_pictures import MAX_UNSEEN, MOST_ASKED, NO_CAMERA, NO_FRAME, LivePictures, PictureSession
+from splatcam.live.connection import Disconnected, HangUp
+from splatcam.live.live_pictures import MAX_UNSEEN, MOST_ASKED, NO_CAMERA, NO_FRAME, LivePictures, PictureSession
+from splatcam.live.streams import StreamHub
 from splatcam.rate_limit import TOO_MUCH
 from splatcam.rendering.camera import Camera
 from splatcam.rendering.picture_job import NothingToShow, Picture, PictureJob, TooManyWaiting
 from splatcam.settings import Settings
-from splatcam.streams import StreamHub
 from tests.fakes import JPEG, PaperEngine, connected, hub_of, settled
 
 CAMERA = Camera.pinhole(16, 16, 60)
@@ -406,7 +406,7 @@ async def test_who_looks_while_no_model_is_there_waits_for_us() -> None:
 
 async def test_too_many_messages_are_dropped_and_told_and_then_the_socket_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     now_s = 0.0
-    monkeypatch.setattr("splatcam.live_pictures.time", SimpleNamespace(monotonic=lambda: now_s))
+    monkeypatch.setattr("splatcam.live.live_pictures.time", SimpleNamespace(monotonic=lambda: now_s))
     looker = Looker()
     session = PictureSession(looker, LivePictures(hub_of(PaperEngine())), "c", Settings(max_messages_per_s=10))
     running = asyncio.create_task(session.run())

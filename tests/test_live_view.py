@@ -17,7 +17,7 @@ import websockets
 
 from splatcam import wire
 from splatcam.bench.local_service import Service, running
-from splatcam.live_pictures import NO_CAMERA
+from splatcam.live.live_pictures import NO_CAMERA
 from tests.pictures import jpeg
 
 FLAGS = ("--model", "builtin", "--process-res", "70")

@@ -10,12 +10,12 @@ import pytest
 from splatcam import wire
 from splatcam.engine import EngineFailed, EngineRestarting, EngineStatus
 from splatcam.frame_job import FrameJob, FrameResult
-from splatcam.live_pictures import LivePictures
+from splatcam.live.live_pictures import LivePictures
+from splatcam.live.streams import StreamHub
 from splatcam.rendering.camera import Camera
 from splatcam.rendering.orbit_query import parse_query
 from splatcam.rendering.picture_job import NothingToShow, Picture, PictureJob
 from splatcam.rendering.shading import MODES
-from splatcam.streams import StreamHub
 from splatcam.wire import ErrorCode
 from tests.fakes import Client, PaperEngine, connected, hub_of
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import websockets
 
-from splatcam import guarded_protocols, serving
-from splatcam.guarded_protocols import GuardedWebSocket
-from splatcam.serving import (
+from splatcam.door import guarded_protocols, serving
+from splatcam.door.guarded_protocols import GuardedWebSocket
+from splatcam.door.serving import (
     DESCRIPTORS,
     MOST_CONNECTIONS,
     OrderlyServer,

@@ -8,7 +8,7 @@ import pytest
 from splatcam import wire
 from splatcam.engine import EngineStatus
 from splatcam.frame_job import FrameJob, FrameResult
-from splatcam.streams import StreamHub
+from splatcam.live.streams import StreamHub
 from splatcam.variants import MAX_VARIANTS
 from splatcam.wire import ErrorCode
 from tests.fakes import BROKEN_JPEG, JPEG, Client, PaperEngine, connected, hub_of, settled

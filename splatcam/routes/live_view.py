@@ -8,7 +8,7 @@ from __future__ import annotations
 from fastapi import APIRouter, FastAPI, WebSocket
 from fastapi.responses import RedirectResponse, Response
 
-from splatcam.live_pictures import LivePictures, PictureSession
+from splatcam.live.live_pictures import LivePictures, PictureSession
 from splatcam.routes.viewer import METHODS, picture_router, viewer_router
 from splatcam.routes.websocket import SocketDoor
 from splatcam.settings import Settings

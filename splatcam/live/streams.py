@@ -16,7 +16,7 @@ from typing import Protocol
 from splatcam import wire
 from splatcam.engine import Engine, EngineFailed, EngineRestarting, EngineStatus
 from splatcam.frame_job import FrameJob, FrameRefused, FrameResult, SceneFacts
-from splatcam.latest_slot import LatestSlot
+from splatcam.live.latest_slot import LatestSlot
 from splatcam.telemetry import FrameOutcome, Telemetry
 from splatcam.variants import MAX_VARIANTS, Variant
 from splatcam.wire import ErrorCode, WireError

@@ -17,15 +17,15 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from splatcam import wire
-from splatcam.ack_window import AckWindow
-from splatcam.adaptation import Adaptation, HasRoom
-from splatcam.connection import IDLE, NOT_ALLOWED, Disconnected, HangUp, until_first_ends
 from splatcam.engine import EngineStatus
-from splatcam.idle import Idle
-from splatcam.latest_slot import LatestSlot
+from splatcam.live.ack_window import AckWindow
+from splatcam.live.adaptation import Adaptation, HasRoom
+from splatcam.live.connection import IDLE, NOT_ALLOWED, Disconnected, HangUp, until_first_ends
+from splatcam.live.idle import Idle
+from splatcam.live.latest_slot import LatestSlot
+from splatcam.live.streams import CameraFrame, Delivery, Stream, StreamHub
 from splatcam.rate_limit import TOO_MUCH, SessionLimit, Verdict
 from splatcam.settings import Settings
-from splatcam.streams import CameraFrame, Delivery, Stream, StreamHub
 from splatcam.variants import PLAIN_FORMATS, Client, Variant, ViewerSettings, ladder, require_known_format
 from splatcam.wire import ErrorCode, WireError
 

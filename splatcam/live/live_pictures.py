@@ -17,16 +17,16 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from splatcam import __version__
-from splatcam.connection import IDLE, NOT_ALLOWED, Disconnected, HangUp, until_first_ends
 from splatcam.engine import EngineFailed
-from splatcam.idle import Idle
+from splatcam.live.connection import IDLE, NOT_ALLOWED, Disconnected, HangUp, until_first_ends
+from splatcam.live.idle import Idle
+from splatcam.live.streams import Stream, StreamHub
 from splatcam.rate_limit import TOO_MUCH, SessionLimit, Verdict
 from splatcam.rendering.camera import Camera, Orbit
 from splatcam.rendering.orbit_query import MAX_PIXELS, BadQuery, OrbitQuery, parse_query
 from splatcam.rendering.picture_job import NothingToShow, PictureJob, TooManyWaiting
 from splatcam.rendering.shading import MODES
 from splatcam.settings import Settings
-from splatcam.streams import Stream, StreamHub
 from splatcam.wire import PROTOCOL_VERSION, Format, WireError
 
 FOV_DEG = 60.0

@@ -22,7 +22,7 @@ from typing import Any
 
 import uvicorn
 
-from splatcam.guarded_protocols import GuardedWebSocket, PromptHTTP
+from splatcam.door.guarded_protocols import GuardedWebSocket, PromptHTTP
 from splatcam.settings import Settings, SettingsError
 
 try:
