@@ -52,12 +52,13 @@ def poison(told: dict[str, Any]) -> str:
 
 
 def messages(told: dict[str, Any]) -> str:
+    count = sum(told["sent"].values())
     return f"""## Hostile websockets
 
-{told["messages"]:,} messages, with a good client beside them: text, empty, oversize, pieces, bad masks, bad UTF-8,
-pings, closes in the middle, resets. The service's memory grew by {told["growth_mb"]:.1f} MB after the first tenth, its
-descriptors went from {told["descriptors_before"]} to {told["descriptors_after"]}; the good client got
-{told["good_results"]:,} results.
+`make fuzz`: {count:,} messages, with a good client beside them: text, empty, oversize, pieces, bad masks, bad
+UTF-8, pings, closes in the middle, resets. The service's memory grew by {told["growth_mb"]:.1f} MB after the first tenth, its
+descriptors went from {told["descriptors_before"]} to {told["descriptors_after"]}; all {told["good_frames"]:,} frames
+of the good client were answered. Ends that were not as the message deserves: {len(told["surprises"])}.
 """
 
 
@@ -94,7 +95,7 @@ def origin(told: dict[str, Any]) -> str:
     return f"\n{told['machine']['name']}, commit {told['commit']}.\n"
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str], page: Path = PAGE) -> int:
     folder = Path(arguments[0])
     absent = [name for name in SECTIONS if not (folder / f"{name}.json").is_file()]
     if absent:
@@ -104,7 +105,7 @@ def main(arguments: Sequence[str]) -> int:
     for name, section in SECTIONS.items():
         told = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
         parts.append(section(told) + origin(told))
-    PAGE.write_text("\n".join(parts), encoding="utf-8")
+    page.write_text("\n".join(parts), encoding="utf-8")
     return 0
 
 

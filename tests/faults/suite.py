@@ -10,18 +10,17 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from splatcam.bench.local_service import Service, running
-from splatcam.bench.report import commit, machine, row
+from splatcam.bench.report import row, with_origin, write_json
 from splatcam.engine.supervised import SupervisedEngine
 from splatcam.settings import Settings
 from splatcam.telemetry import percentile
@@ -138,10 +137,7 @@ async def run(repeats: int, only: str) -> list[Tally]:
 def report_of(tallies: Sequence[Tally], repeats: int, load_s: float) -> dict[str, Any]:
     table = [row(COLUMNS), row(["---"] * len(COLUMNS)), *(tally.row() for tally in tallies)]
     wrong = sum(len(tally.wrong) for tally in tallies)
-    return {
-        "repeats": repeats, "load_s": load_s, "kinds": len(tallies), "wrong": wrong, "table": table,
-        "machine": asdict(machine()), "commit": commit(),
-    }  # fmt: skip
+    return with_origin({"repeats": repeats, "load_s": load_s, "kinds": len(tallies), "wrong": wrong, "table": table})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -154,8 +150,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     tallies = asyncio.run(run(given.repeats, given.only))
     report = report_of(tallies, given.repeats, load_s)
     if given.json is not None:
-        given.json.parent.mkdir(parents=True, exist_ok=True)
-        given.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        write_json(report, given.json)
     print(f"{report['kinds']} kinds, {repeats_of(tallies)} faults, {report['wrong']} not as promised")
     return 1 if report["wrong"] else 0
 
