@@ -52,12 +52,12 @@ def poison(told: dict[str, Any]) -> str:
 
 
 def messages(told: dict[str, Any]) -> str:
-    count = sum(told["sent"].values())
+    count, growth_mb = sum(told["sent"].values()), told["growth_mb"]
     return f"""## Hostile websockets
 
 `make fuzz`: {count:,} messages, with a good client beside them: text, empty, oversize, pieces, bad masks, bad
-UTF-8, pings, closes in the middle, resets. The service's memory grew by {told["growth_mb"]:.1f} MB after the first tenth, its
-descriptors went from {told["descriptors_before"]} to {told["descriptors_after"]}; all {told["good_frames"]:,} frames
+UTF-8, pings, closes in the middle, resets. The service's memory grew by {growth_mb:.1f} MB after the first tenth,
+its descriptors went from {told["descriptors_before"]} to {told["descriptors_after"]}; all {told["good_frames"]:,} frames
 of the good client were answered. Ends that were not as the message deserves: {len(told["surprises"])}.
 """
 
