@@ -58,7 +58,8 @@ def messages(told: dict[str, Any]) -> str:
 `make fuzz`: {count:,} messages, with a good client beside them: text, empty, oversize, pieces, bad masks, bad
 UTF-8, pings, closes in the middle, resets. The service's memory grew by {growth_mb:.1f} MB after the first tenth,
 its descriptors went from {told["descriptors_before"]} to {told["descriptors_after"]}; all
-{told["good_frames"]:,} frames of the good client were answered. Ends that were not as the message deserves: {len(told["surprises"])}.
+{told["good_frames"]:,} frames of the good client were answered.
+Ends that were not as the message deserves: {len(told["surprises"])}.
 """
 
 
