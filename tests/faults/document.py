@@ -24,10 +24,10 @@ outcomes are asserted and times are not. A plus after a commit means that files 
 def faults(told: dict[str, Any]) -> str:
     return f"""## Faults on purpose
 
-`make faults`: {told["kinds"]} kinds of faults, {told["repeats"]} times each, to a service of the synthetic model with
-two bystanders that stream all the time. {told["wrong"]} were not as promised. Times are from the word to the victim to
-the next result of every bystander; a restart has the start of a process and the load of its model in it, which took
-{told["load_s"]:.2f} s when nothing else ran.
+`make faults`: {told["faults"]} faults of {told["kinds"]} kinds, to a service of the synthetic model with two bystanders
+that stream all the time. {told["wrong"]} were not as promised. Times are from the word to the victim to the next result
+of every bystander; a restart has the start of a process and the load of its model in it, which alone took
+{told["load_s"]:.2f} s in the same run.
 
 {lines(told)}
 """

@@ -12,6 +12,7 @@ import signal
 import socket
 import struct
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -24,6 +25,7 @@ from tests.faults.clients import ANSWER_WITHIN_S, camera, connecting, told_by
 from tests.faulty_engine import with_comment, with_fault
 from tests.pictures import jpeg
 
+LOOK_EVERY_S = 0.05
 RESTARTED = "error engine_restarting"
 _numbers = itertools.count()
 
@@ -39,12 +41,27 @@ class Stage:
         return with_fault(with_comment(jpeg(), f"number {next(_numbers)}"), fault)
 
     @property
-    def engine_pid(self) -> int:
-        """Of the engine's process. Raises LookupError where there is none."""
+    def engine_pid(self) -> int | None:
+        """Of the engine's process; None where there is none, or one that ends."""
         for pid in children_of(self.service.process.pid):
-            if b"resource_tracker" not in Path(f"/proc/{pid}/cmdline").read_bytes():
-                return pid
-        raise LookupError("the service has no engine process")
+            with suppress(OSError):
+                command = Path(f"/proc/{pid}/cmdline").read_bytes()  # empty of one that has ended
+                if command and b"resource_tracker" not in command:
+                    return pid
+        return None
+
+    def tell_engine(self, what: signal.Signals) -> None:
+        pid = self.engine_pid
+        assert pid is not None
+        os.kill(pid, what)
+
+    async def another_engine_than(self, pid: int | None) -> None:
+        """Returns when there is one. Raises TimeoutError."""
+        for _ in range(int(ANSWER_WITHIN_S / LOOK_EVERY_S)):
+            if self.engine_pid not in (None, pid):
+                return
+            await asyncio.sleep(LOOK_EVERY_S)
+        raise TimeoutError("the engine did not restart")
 
     @property
     def address(self) -> tuple[str, int]:
@@ -93,7 +110,7 @@ async def engine_killed_in_a_frame(stage: Stage) -> str:
 async def engine_killed_from_outside(stage: Stage) -> str:
     """Between two frames, or in one of somebody else."""
     async with camera(stage.service) as victim:
-        os.kill(stage.engine_pid, signal.SIGKILL)
+        stage.tell_engine(signal.SIGKILL)
         return await victim.frame(jpeg())
 
 
@@ -113,7 +130,7 @@ async def engine_hangs_in_a_frame(stage: Stage) -> str:
 async def engine_stopped(stage: Stage) -> str:
     """As by a debugger, or a machine that is suspended."""
     async with camera(stage.service) as victim:
-        os.kill(stage.engine_pid, signal.SIGSTOP)
+        stage.tell_engine(signal.SIGSTOP)
         return await victim.frame(jpeg())
 
 

@@ -55,6 +55,7 @@ class Holding:
 
 def holding(service: Service, begin_s: float) -> Holding:
     server, engine = service.process.pid, Stage(service).engine_pid
+    assert engine is not None
     return Holding(
         round(time.monotonic() - begin_s, 1), _rss_mb(server), _rss_mb(engine),
         sum(_entries(f"/proc/{pid}/fd") for pid in (server, engine)),
