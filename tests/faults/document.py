@@ -64,9 +64,12 @@ Ends that were not as the message deserves: {len(told["surprises"])}.
 
 
 def overload(told: dict[str, Any]) -> str:
-    return "## Overload\n\n`make overload`: the real service, the synthetic model with an engine of 33 ms.\n\n" + lines(
-        told
-    )
+    return f"""## Overload
+
+`make overload`: the real service, the synthetic model with an engine of 33 ms.
+
+{lines(told)}
+"""
 
 
 def soak(told: dict[str, Any]) -> str:
