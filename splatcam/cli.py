@@ -14,6 +14,7 @@ USAGE = """splatcam: live 3D Gaussians from an ordinary camera.
 live
   splatcam serve [--model auto] [--port 8000] ...   the service and its page
   splatcam replay CLIP_OR_FOLDER [--url ws://...]   play frames against a server, or in process, and measure
+  splatcam bench gpu [--models small ...]           what a frame costs on this machine's GPU, or CPU
   splatcam fidelity CLIP ... [--model ...]          how true a model's splats are to the camera's pictures
 
 pictures, without a browser or a GPU
@@ -53,7 +54,7 @@ def _module(name: str) -> Callable[[], Command]:
 
 
 IN_FILES_OF_THEIR_OWN = (
-    "fidelity", "view", "render", "preview", "splat", "job", "convert", "rotate", "info",
+    "bench", "fidelity", "view", "render", "preview", "splat", "job", "convert", "rotate", "info",
 )  # fmt: skip
 COMMANDS: dict[str, Callable[[], Command]] = {
     "serve": _serve,

@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 
 from splatcam.estimators import Prediction
-from splatcam.gaussians import TENSORS
-from splatcam.prune import finite_rows, sum_is_finite
+from splatcam.prune import sum_is_finite
 
 MOST_MISSING = 0.5  # of the pixels; beyond it the frame is a fault and no picture with holes
 
@@ -49,12 +48,12 @@ def _planes(prediction: Prediction) -> list[Tensor]:
 
 
 def _of_gaussians(prediction: Prediction) -> list[Tensor]:
-    return [] if prediction.gaussians is None else [getattr(prediction.gaussians, name) for name in TENSORS]
+    return [] if prediction.gaussians is None else prediction.gaussians.numbers()
 
 
 def _usable_pixels(prediction: Prediction) -> Tensor:
     """[H, W] bool."""
     usable = torch.stack([plane.isfinite() for plane in _planes(prediction)]).all(dim=0)
     if prediction.gaussians is not None:  # Gaussian i is pixel i
-        usable &= finite_rows(prediction.gaussians).view_as(usable)
+        usable &= prediction.gaussians.finite().view_as(usable)
     return usable

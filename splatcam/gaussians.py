@@ -6,6 +6,7 @@ No file format, no logit, no log here; those live in `gsply_helpers` and the cod
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Protocol, Self
 
 import torch
 from torch import Tensor
@@ -15,6 +16,47 @@ SH_COEFFICIENTS = (1, 4, 9, 16)  # K for degrees 0 to 3
 
 class InvalidGaussians(ValueError):
     """A tensor has the wrong shape, type or content; the message names it."""
+
+
+class PixelGaussians(Protocol):
+    """One Gaussian for each pixel of a grid, computed or not: those that are chosen are."""
+
+    @property
+    def grid(self) -> tuple[int, int] | None: ...
+
+    @property
+    def pixel_index(self) -> Tensor | None: ...
+
+    @property
+    def count(self) -> int: ...
+
+    @property
+    def device(self) -> torch.device: ...
+
+    @property
+    def opacities(self) -> Tensor: ...
+
+    def select(self, keep: Tensor) -> Gaussians:
+        """Those that `keep` ([N] bool, or [M] int64 indices) names, in that order."""
+        ...
+
+    def everything(self) -> Gaussians: ...
+
+    def dc_only(self) -> Self:
+        """Without the harmonics that depend on where one looks from."""
+        ...
+
+    def moved(self, ratio: Tensor, wider: Tensor) -> Self:
+        """Each along its pixel's ray by `ratio` [N], and away from the axis by `wider` [3], x, y and z."""
+        ...
+
+    def numbers(self) -> list[Tensor]:
+        """All that they depend on."""
+        ...
+
+    def finite(self) -> Tensor:
+        """[N] bool: those of which all numbers are finite."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +100,29 @@ class Gaussians:
             pixel_index = index
         chosen = {name: getattr(self, name).index_select(0, index) for name in TENSORS}
         return replace(self, **chosen, pixel_index=pixel_index)
+
+    def everything(self) -> Gaussians:
+        return self
+
+    def dc_only(self) -> Self:
+        """Without the harmonics that depend on where one looks from."""
+        return replace(self, sh=self.sh[:, :1])
+
+    def moved(self, ratio: Tensor, wider: Tensor) -> Self:
+        """Each along its pixel's ray by `ratio` [N], and away from the axis by `wider` [3], x, y and z.
+
+        Sizes follow the ratio and the mean of `wider` in x and y, which hardly differ: orientations stay.
+        """
+        by = ratio[:, None]
+        return replace(self, means=self.means * by * wider, scales=self.scales * by * wider[:2].mean())
+
+    def numbers(self) -> list[Tensor]:
+        return [getattr(self, name) for name in TENSORS]
+
+    def finite(self) -> Tensor:
+        """[N] bool: those of which all numbers are finite."""
+        rows = [tensor.reshape(self.count, -1).isfinite().all(dim=1) for tensor in self.numbers()]
+        return torch.stack(rows).all(dim=0)
 
     def to(self, device: torch.device | str) -> Gaussians:
         moved = {name: getattr(self, name).to(device) for name in TENSORS}

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from splatcam.estimators import Prediction
-from splatcam.gaussians import Gaussians
+from splatcam.gaussians import Gaussians, PixelGaussians
 from splatcam.pixel_splats import FARTHEST, NEAREST, Window, window_of
 from splatcam.prune import PruneOptions, prune
 
@@ -56,7 +56,7 @@ class NetworkSplats:
         return self.gaussians.means.unbind(1)
 
 
-def network_gaussians(prediction: Prediction, stride: int) -> Gaussians:
+def network_gaussians(prediction: Prediction, stride: int) -> PixelGaussians:
     """Those with numbers; with a stride every n-th of every n-th row, as much larger."""
     gaussians = prediction.gaussians
     if gaussians is None:
@@ -72,8 +72,7 @@ def network_gaussians(prediction: Prediction, stride: int) -> Gaussians:
 
 def network_splats(prediction: Prediction, stride: int, options: PruneOptions) -> NetworkSplats:
     """Those that `prune` keeps and that lie before the camera. Their colour only: other harmonics are left out."""
-    gaussians = network_gaussians(prediction, stride)
-    kept, _ = prune(replace(gaussians, sh=gaussians.sh[:, :1]), prediction.depth, options)
+    kept, _ = prune(network_gaussians(prediction, stride).dc_only(), prediction.depth, options)
     z = kept.means[:, 2]
     usable = (z >= NEAREST) & (z <= FARTHEST)
     if not bool(usable.all()):

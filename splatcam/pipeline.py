@@ -18,7 +18,7 @@ from splatcam.estimators import Estimator, Prediction
 from splatcam.finite import NotFinite, only_finite
 from splatcam.frame_job import FrameJob, FrameRefused, FrameResult, SceneFacts
 from splatcam.frames import BadFrame, Frame, decode_frame, encode_picture, is_picture_only
-from splatcam.gaussians import Gaussians
+from splatcam.gaussians import Gaussians, PixelGaussians
 from splatcam.network_splats import NetworkSplats, network_gaussians, network_splats
 from splatcam.pixel_splats import PixelSurface, pixel_points, pixel_splats, pixel_surface
 from splatcam.prune import PruneOptions, depth_limits, prune
@@ -47,12 +47,13 @@ def process_frame(
     estimator: Estimator,
     state: StreamState | None = None,
     *,
+    picture: Tensor | None = None,
     steadying: SteadyOptions | None = None,
     long_side_px: int = 504,
     max_frame_pixels: int = 1920 * 1088,
 ) -> tuple[FrameResult, StreamState]:
     """Decode, estimate once, hold it still unless `steadying` is None, encode once per variant. Returns the result
-    and the stream's next state.
+    and the stream's next state. `picture`: what `picture_of` gave for this job, where it was decoded before its turn.
 
     Raises FrameRefused for a frame that cannot be decoded, or that the model has no numbers for; the state the caller
     holds stays good.
@@ -60,12 +61,11 @@ def process_frame(
     state = state or StreamState()
     timings = FrameTimings()
     with timings.stage("decode"):
-        frame = _decode(job, max_frame_pixels)
-        image = to_grid(frame, long_side_px)
+        image = picture_of(job, long_side_px, max_frame_pixels) if picture is None else picture
     kept_as = scene_variant(estimator.info.supports_gaussians) if job.wants_scene else None
-    wants_gaussians = any(variant.output == "network" for variant in (*job.variants, *([kept_as] if kept_as else [])))
+    wants = wants_gaussians(job, estimator.info.supports_gaussians)
     with timings.stage("estimate"):
-        prediction, memory = estimator.estimate(image, wants_gaussians=wants_gaussians, state=state.estimator)
+        prediction, memory = estimator.estimate(image, wants_gaussians=wants, state=state.estimator)
         prediction, missing = _only_finite(prediction)
     held = None
     if steadying is not None:
@@ -78,6 +78,17 @@ def process_frame(
     if scene is not None and prediction.world_from_camera is not None:
         scene = place(scene, prediction.world_from_camera)
     return FrameResult(fields, timings.ms, facts, scene, missing), StreamState(memory, held)
+
+
+def wants_gaussians(job: FrameJob, supported: bool) -> bool:
+    """Whether anybody wants those of the network."""
+    wanted = [variant.output for variant in job.variants]
+    return "network" in wanted or (job.wants_scene and supported)
+
+
+def picture_of(job: FrameJob, long_side_px: int, max_frame_pixels: int) -> Tensor:
+    """[H, W, 3] uint8 on the model's grid. Raises FrameRefused."""
+    return to_grid(_decode(job, max_frame_pixels), long_side_px)
 
 
 def _decode(job: FrameJob, max_frame_pixels: int) -> Frame:
@@ -144,12 +155,12 @@ class _FrameEncoder:
 
     def _encode(self, variant: Variant) -> Fields:
         scene = self._scene_of(variant)
-        k = self._prediction.intrinsics
         with self._timings.stage("encode"):
+            (fx, _, cx), (_, fy, cy), _ = self._prediction.intrinsics.tolist()  # one wait for the device, not four
             return {
                 **encoder_of(variant.format)(scene, variant),
                 "bounds": bounds_of(*_axes(scene)),
-                "intrinsics": (float(k[0, 0]), float(k[1, 1]), float(k[0, 2]), float(k[1, 2])),
+                "intrinsics": (fx, fy, cx, cy),
                 "grid": tuple(self._prediction.depth.shape),
                 "model": self._model,
                 "pose": pose_of(self._prediction),
@@ -196,6 +207,7 @@ def _build_scene(prediction: Prediction, variant: Variant, timings: FrameTimings
             options = PruneOptions(variant.min_opacity, variant.max_depth_percentile, BORDER_FRACTION)
             build = network_splats if variant.output == "network" else pixel_surface
             return build(prediction, variant.stride, options)
+    gaussians: PixelGaussians
     with timings.stage("splats"):
         if variant.output == "network":
             gaussians, border = network_gaussians(prediction, variant.stride), BORDER_FRACTION

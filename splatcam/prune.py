@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from splatcam.gaussians import TENSORS, Gaussians
+from splatcam.gaussians import TENSORS, Gaussians, PixelGaussians
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,10 @@ class PruneReport:
     dropped_nonfinite: int  # a value that is not finite, or a scale that is not positive
 
 
-def prune(gaussians: Gaussians, depth: Tensor | None, options: PruneOptions) -> tuple[Gaussians, PruneReport]:
+def prune(gaussians: PixelGaussians, depth: Tensor | None, options: PruneOptions) -> tuple[Gaussians, PruneReport]:
     """The Gaussians worth sending, in their order, and what became of the others.
+
+    Of those that are not computed yet, only what the border, depth and opacity leave is.
 
     `depth` [H, W], or [V, H, W] for V views one after the other, has one value for each pixel that the Gaussians come
     from; without it nothing is dropped by depth, and without it and without a grid nothing at the border.
@@ -54,7 +56,7 @@ def prune(gaussians: Gaussians, depth: Tensor | None, options: PruneOptions) -> 
     if gaussians.pixel_index is None and shape is not None:
         kept, drops = _prune_full_grid(gaussians, shape, depth, options)
     else:
-        kept, drops = _prune_listed(gaussians, shape, depth, options)
+        kept, drops = _prune_listed(gaussians.everything(), shape, depth, options)
     finite = _drop_nonfinite(kept)
     return finite, PruneReport(gaussians.count, finite.count, *drops, dropped_nonfinite=kept.count - finite.count)
 
@@ -80,7 +82,7 @@ def depth_limits(depth: Tensor, percentile: float) -> Tensor:
 Drops = tuple[int, int, int]  # border, depth, opacity
 
 
-def _view_shape(gaussians: Gaussians, depth: Tensor | None) -> tuple[int, int, int] | None:
+def _view_shape(gaussians: PixelGaussians, depth: Tensor | None) -> tuple[int, int, int] | None:
     """(views, height, width) of the pixels behind the Gaussians, None where they have none."""
     grid = None if gaussians.grid is None else (1, *gaussians.grid)
     shape = grid if depth is None else depth.shape
@@ -95,7 +97,7 @@ def _view_shape(gaussians: Gaussians, depth: Tensor | None) -> tuple[int, int, i
 
 
 def _prune_full_grid(
-    gaussians: Gaussians, shape: tuple[int, int, int], depth: Tensor | None, options: PruneOptions
+    gaussians: PixelGaussians, shape: tuple[int, int, int], depth: Tensor | None, options: PruneOptions
 ) -> tuple[Gaussians, Drops]:
     """Gaussian i is pixel i: the border is a slice, and what is left is a smaller grid."""
     inner = _inner(shape, options)
@@ -106,12 +108,12 @@ def _prune_full_grid(
     inner_count = shape[0] * len(range(shape[1])[inner[1]]) * len(range(shape[2])[inner[2]])
     near_count = inner_count if near is None else int(near.count_nonzero())
     keep = _both(near, opaque)
-    if keep is not None:
-        on_grid = torch.zeros(shape, dtype=torch.bool, device=gaussians.device)
-        on_grid[inner] = keep
-        kept = gaussians.select(_indices(on_grid.flatten()))
-    else:
+    if keep is None and isinstance(gaussians, Gaussians):
         kept = _crop(gaussians, shape, inner) if inner_count < gaussians.count else gaussians
+    else:
+        on_grid = torch.zeros(shape, dtype=torch.bool, device=gaussians.device)
+        on_grid[inner] = True if keep is None else keep
+        kept = gaussians.select(_indices(on_grid.flatten()))
     return kept, (gaussians.count - inner_count, inner_count - near_count, near_count - kept.count)
 
 
@@ -149,7 +151,7 @@ def _near(depth: Tensor | None, options: PruneOptions) -> Tensor | None:
     return depth <= depth_limits(depth, options.max_depth_percentile)[:, None, None]
 
 
-def _opaque(gaussians: Gaussians, options: PruneOptions) -> Tensor | None:
+def _opaque(gaussians: PixelGaussians, options: PruneOptions) -> Tensor | None:
     """[N] bool: opaque enough; None where all are. The least opacity tells at a third of the mask's price."""
     opacities = gaussians.opacities
     if gaussians.count == 0 or bool(opacities.amin() >= options.min_opacity):
@@ -195,18 +197,12 @@ def _indices(keep: Tensor) -> Tensor:
 def _drop_nonfinite(gaussians: Gaussians) -> Gaussians:
     if gaussians.count == 0 or _surely_finite(gaussians):
         return gaussians
-    keep = (gaussians.scales > 0).all(dim=1) & finite_rows(gaussians)
+    keep = (gaussians.scales > 0).all(dim=1) & gaussians.finite()
     return gaussians.select(_indices(keep))
 
 
 def _surely_finite(gaussians: Gaussians) -> bool:
-    return bool(gaussians.scales.amin() > 0) and sum_is_finite(*(getattr(gaussians, name) for name in TENSORS))
-
-
-def finite_rows(gaussians: Gaussians) -> Tensor:
-    """[N] bool: the Gaussians all of whose values are finite."""
-    rows = [getattr(gaussians, name).reshape(gaussians.count, -1).isfinite().all(dim=1) for name in TENSORS]
-    return torch.stack(rows).all(dim=0)
+    return bool(gaussians.scales.amin() > 0) and sum_is_finite(*gaussians.numbers())
 
 
 def sum_is_finite(*tensors: Tensor) -> bool:

@@ -70,6 +70,17 @@ class Settings(BaseSettings):
         description="on: scale, field of view and what does not move are held from frame to frame; window: each frame"
         " is estimated together with an earlier one, at twice the cost, where the model can; off: each frame alone",
     )
+    da3_pass: Literal["fast", "plain"] = Field(
+        "fast",
+        description="how frames go through Depth Anything 3; plain: its own forward pass, slower and the yardstick",
+    )
+    share_within_ms: float = Field(
+        40,
+        ge=0,
+        le=60_000,
+        description="frames of several cameras that wait at the same moment share a pass of the model where the first"
+        " of them, its waiting included, is expected to keep within this; 0: each for itself",
+    )
     fov: float = Field(
         0.0, ge=0, le=150, description="the camera's horizontal field of view in degrees; 0: as the model sees it"
     )

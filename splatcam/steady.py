@@ -23,7 +23,7 @@ from torch import Tensor
 
 from splatcam.estimators import Holds, Prediction
 from splatcam.estimators.window import REST, shift_of
-from splatcam.gaussians import Gaussians
+from splatcam.gaussians import PixelGaussians
 from splatcam.motion import (
     NOISE_GAIN,
     SPARSE,
@@ -399,13 +399,8 @@ def _told(prediction: Prediction, depth: Tensor, focal: Focal) -> Prediction:
     return replace(prediction, depth=depth, intrinsics=intrinsics, gaussians=gaussians)
 
 
-def _moved(gaussians: Gaussians, ratio: Tensor, wider: Tensor) -> Gaussians:
-    """Each along its pixel's ray by `ratio` [H, W], and away from the axis by `wider` [3], x, y and z.
-
-    Sizes follow the ratio and the mean of `wider` in x and y, which hardly differ: orientations stay.
-    """
+def _moved(gaussians: PixelGaussians, ratio: Tensor, wider: Tensor) -> PixelGaussians:
+    """Each along its pixel's ray by `ratio` [H, W], where that is a number, and away from the axis by `wider` [3]."""
     good = ratio.isfinite() & (ratio > 0)
-    by = torch.where(good, ratio, 1.0).reshape(-1, 1)
-    if gaussians.pixel_index is not None:
-        by = by[gaussians.pixel_index]
-    return replace(gaussians, means=gaussians.means * by * wider, scales=gaussians.scales * by * wider[:2].mean())
+    by = torch.where(good, ratio, 1.0).flatten()
+    return gaussians.moved(by if gaussians.pixel_index is None else by[gaussians.pixel_index], wider)

@@ -62,9 +62,8 @@ def check_intrinsics(intrinsics: torch.Tensor, height: int, width: int) -> None:
 
 def check_gaussians(prediction: Prediction, height: int, width: int) -> None:
     """One for each pixel, in order, in front of the camera wherever it can be seen."""
-    gaussians = prediction.gaussians
-    assert gaussians is not None
-    gaussians.validate()
+    assert prediction.gaussians is not None
+    gaussians = prediction.gaussians.everything().validate()
     assert gaussians.grid == (height, width) and gaussians.count == height * width and gaussians.pixel_index is None
     assert gaussians.device == prediction.depth.device
     assert bool((gaussians.means[gaussians.opacities > 0, 2] > 0).all())

@@ -421,7 +421,7 @@ def test_frames_of_a_stream_are_held_still_and_a_stream_that_ended_is_forgotten(
     mode: SteadyMode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[EngineStatus] = []
-    monkeypatch.setattr(registry, "build", lambda name, settings, report: TremblingEstimator(settings))
+    monkeypatch.setattr(registry, "build", lambda name, settings, *rest: TremblingEstimator(settings))
     host = EngineHost(Settings(model="builtin", steady=mode, process_res=126, threads=1), said.append)
     host.load()
     assert said[-1].model is not None and said[-1].model.steady == mode

@@ -25,6 +25,7 @@ from torch import Tensor
 
 from gsply_helpers import dc_from_rgb, rgb_from_dc
 from splatcam.codecs import compact_shape
+from splatcam.codecs.to_host import brought
 from splatcam.frames import encode_picture
 from splatcam.gaussians import Gaussians
 from splatcam.network_splats import NetworkSplats
@@ -76,18 +77,18 @@ def _window_fields(scene: PixelSurface | NetworkSplats, variant: Variant) -> dic
         "near": near,
         "far": far,
         "depth_bits": variant.depth_bits,
-        "depth": deflate(planes.cpu().numpy()),
+        "depth": deflate(brought(planes)),
     }
     if kept is not None:
-        fields["mask"] = deflate(np.packbits(kept.cpu().numpy()))
+        fields["mask"] = deflate(np.packbits(brought(kept)))
     return fields
 
 
 def _shape_fields(splats: NetworkSplats) -> dict[str, Any]:
-    fields = {"shape": deflate(compact_shape.encode_planes(splats).cpu().numpy())}
+    fields = {"shape": deflate(brought(compact_shape.encode_planes(splats)))}
     if splats.count:
         rgb = rgb_from_dc(splats.gaussians.sh[:, 0]).mul_(255).round_().clamp_(0, 255).to(torch.uint8)
-        fields["color"] = encode_picture(splats.on_window(rgb).cpu().numpy(), COLOR_QUALITY, "444")
+        fields["color"] = encode_picture(brought(splats.on_window(rgb)), COLOR_QUALITY, "444")
     return fields
 
 

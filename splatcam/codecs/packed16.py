@@ -26,6 +26,7 @@ import torch
 from torch import Tensor
 
 from gsply_helpers import SH_C0, dc_from_rgb
+from splatcam.codecs.to_host import brought
 from splatcam.gaussians import Gaussians
 from splatcam.variants import Variant
 
@@ -37,8 +38,12 @@ NO_AXIS_SQUARED = 2.0**-24  # a vector part this short leaves w = 1 in float32: 
 
 def encode(gaussians: Gaussians, variant: Variant) -> dict[str, Any]:
     """`num_splats` and `data`, padded with zeros to a multiple of 2048 splats."""
-    words = pack_words(gaussians).cpu().numpy().astype("<i4", copy=False)
-    return {"num_splats": gaussians.count, "data": words.tobytes()}
+    return fields_of(pack_words(gaussians), gaussians.count)
+
+
+def fields_of(words: Tensor, count: int) -> dict[str, Any]:
+    """The words of `pack_words`, copied to the host."""
+    return {"num_splats": count, "data": brought(words).astype("<i4", copy=False).tobytes()}
 
 
 def pack_words(gaussians: Gaussians) -> Tensor:

@@ -24,6 +24,7 @@ from typing import Any, cast
 from splatcam.engine import EngineFailed, EngineRestarting, EngineStatus, OnStatus
 from splatcam.engine.messages import (
     Alive,
+    Announce,
     Answer,
     Attach,
     Blob,
@@ -122,6 +123,8 @@ class Child:
         self._watching = asyncio.create_task(self._look_after(), name="engine-watch")
 
     async def process(self, job: FrameJob) -> FrameResult:
+        if self._turn.locked():
+            self._outgoing.put(Announce(job))
         await self._turn.acquire()  # who gives up while waiting leaves nothing behind
         exchange = asyncio.ensure_future(self._exchange(job))
         exchange.add_done_callback(self._end_turn)

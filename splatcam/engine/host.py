@@ -14,10 +14,12 @@ import torch
 from splatcam.cores import available_cores
 from splatcam.engine import EngineFailed, EngineStatus, OnStatus
 from splatcam.engine.memory import MOST_REFUSALS, GridSteps, free_memory, is_out_of_memory, is_sticky, next_smaller
+from splatcam.engine.pass_planner import PassPlanner
 from splatcam.engine.pictures import ScenePictures
+from splatcam.engine.shared_passes import Question, SharedPasses
 from splatcam.estimators import Estimator, EstimatorUnavailable, auto, registry
 from splatcam.frame_job import FrameJob, FrameRefused, FrameResult
-from splatcam.pipeline import StreamState, process_frame
+from splatcam.pipeline import StreamState, picture_of, process_frame, wants_gaussians
 from splatcam.rendering.picture_job import Picture, PictureJob
 from splatcam.settings import Settings
 from splatcam.steady import options_for, running
@@ -47,6 +49,7 @@ class EngineHost:
         self._pictures = ScenePictures()
         self._states: OrderedDict[str, StreamState] = OrderedDict()
         self._grids = GridSteps(settings.process_res)
+        self._passes = SharedPasses(PassPlanner(settings.share_within_ms / 1e3), self._question)
         self._estimator: Estimator | None = None
         self._successor: Estimator | None = None  # set by the loading thread, taken between two frames
         torch.set_num_threads(settings.threads or default_threads())
@@ -61,11 +64,17 @@ class EngineHost:
         self._serve_with(self._build("builtin"), "it needs no download; looking for a better model")
         threading.Thread(target=self._look_for_better, name="model-loader", daemon=True).start()
 
+    def announce(self, job: FrameJob) -> None:
+        """It waits for its turn, and may share the pass of one before it."""
+        if self._settings.share_within_ms and hasattr(self._estimator, "estimate_many"):
+            self._passes.announce(job)
+
     def process(self, job: FrameJob) -> FrameResult:
         """Raises frame_job.FrameRefused; anything else that leaves here is a bug or a fault of the device."""
         if self._successor is not None:
             self._estimator, self._successor = self._successor, None
             self._states.clear()
+            self._passes.clear()
         result = self._within_memory(job)
         if result.scene is not None:
             self._pictures.keep(job.stream_id, job.frame_id, result.scene)
@@ -109,10 +118,12 @@ class EngineHost:
     def _run(self, job: FrameJob, long_side_px: int) -> FrameResult:
         if self._estimator is None:
             raise EngineFailed("a frame came before the model was loaded")
+        picture = self._passes.picture_of(job, long_side_px)
         result, state = process_frame(
             job,
-            self._estimator,
+            self._passes.estimator_for(job, self._estimator),
             self._states.get(job.stream_id),
+            picture=picture,
             steadying=options_for(self._settings.steady, self._estimator.holds, self._settings.fov),
             long_side_px=long_side_px,
             max_frame_pixels=self._settings.max_frame_pixels,
@@ -123,18 +134,26 @@ class EngineHost:
             self._states.popitem(last=False)
         return result
 
+    def _question(self, job: FrameJob) -> Question:
+        """What the model will be asked in this frame's turn. Raises FrameRefused."""
+        assert self._estimator is not None
+        long_side_px = self._grids.size_px(job.stream_id)
+        picture = picture_of(job, long_side_px, self._settings.max_frame_pixels)
+        return Question(picture, wants_gaussians(job, self._estimator.info.supports_gaussians), long_side_px)
+
     def _note(self, error: Exception) -> None:
         if is_sticky(error):
             self.must_end = "device"
 
     def forget(self, stream_id: str) -> None:
         self._states.pop(stream_id, None)
+        self._passes.forget(stream_id)
         self._grids.forget(stream_id)
         self._pictures.forget(stream_id)
 
     def _build(self, name: str) -> Estimator:
         try:
-            return registry.build(name, self._settings, self._report_progress)
+            return registry.build(name, self._settings, self._report_progress, "frames")
         except EstimatorUnavailable as error:
             raise EngineFailed(str(error)) from error
 
@@ -164,7 +183,7 @@ class EngineHost:
             if plan.model is None:
                 self._on_status(EngineStatus("ready", f"{builtin.title}: {plan.reason}", model=builtin))
                 return
-            better = registry.build(plan.model, self._settings, self._report_progress)
+            better = registry.build(plan.model, self._settings, self._report_progress, "frames")
         except Exception as error:  # a broken download or driver must not end a service that works
             if not isinstance(error, EstimatorUnavailable):
                 logger.exception("the better model did not load")

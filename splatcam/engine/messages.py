@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from splatcam.frame_job import SceneFacts
+from splatcam.frame_job import FrameJob, SceneFacts
 from splatcam.rendering.picture_job import Picture, PictureJob
 from splatcam.telemetry import RestartCause
 from splatcam.variants import Variant
@@ -23,6 +23,13 @@ class Forget:
     """Server → engine: a stream ended."""
 
     stream_id: str
+
+
+@dataclass(frozen=True)
+class Announce:
+    """Server → engine: this frame waits for its turn. Its job follows, unless it is given up."""
+
+    job: FrameJob
 
 
 @dataclass(frozen=True)

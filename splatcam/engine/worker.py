@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import threading
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import parent_process
@@ -21,6 +22,7 @@ from splatcam.engine import EngineFailed, EngineStatus, OnStatus, did_not_load
 from splatcam.engine.heap import keep_freed_memory
 from splatcam.engine.messages import (
     Alive,
+    Announce,
     Answer,
     Attach,
     Blob,
@@ -51,6 +53,8 @@ class Host(Protocol):
     must_end: RestartCause | None
 
     def load(self) -> None: ...
+
+    def announce(self, job: FrameJob) -> None: ...
 
     def process(self, job: FrameJob) -> FrameResult: ...
 
@@ -117,15 +121,39 @@ def _serve(pipe: Connection, outbox: _Outbox, host: Host) -> None:
 
 def _answer(pipe: Connection, outbox: _Outbox, host: Host, pencil: ThreadPoolExecutor) -> None:
     """Until the server says None."""
-    while (message := pipe.recv()) is not None:
+    inbox = _Inbox(pipe)
+    while (message := inbox.next()) is not None:
         if isinstance(message, FrameJob):
+            inbox.read_announcements(host)
             _answer_frame(host, message, outbox)
+        elif isinstance(message, Announce):
+            host.announce(message.job)
         elif isinstance(message, Draw):
             pencil.submit(_draw, host, message, outbox)
         elif isinstance(message, Forget):
             host.forget(message.stream_id)
         elif isinstance(message, Attach):
             outbox.attach(message.name)
+
+
+class _Inbox:
+    """The way in. Frames that wait may be looked at ahead of what came before them."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+        self._later: deque[Any] = deque()
+
+    def next(self) -> Any:
+        return self._later.popleft() if self._later else self._pipe.recv()
+
+    def read_announcements(self, host: Host) -> None:
+        """All that have come by now."""
+        while self._pipe.poll():
+            message = self._pipe.recv()
+            if isinstance(message, Announce):
+                host.announce(message.job)
+            else:
+                self._later.append(message)
 
 
 def _answer_frame(host: Host, job: FrameJob, outbox: _Outbox) -> None:

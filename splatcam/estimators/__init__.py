@@ -14,7 +14,7 @@ from splatcam.wire import ModelInfo
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from splatcam.gaussians import Gaussians
+    from splatcam.gaussians import PixelGaussians
 
 ImageOf = Literal["camera", "scene"]  # camera: the frame on the model's grid; scene: a picture that no camera took
 # What a model keeps the same from frame to frame, so that `splatcam.steady` need not:
@@ -40,7 +40,7 @@ class Prediction:
     intrinsics: Tensor  # [3, 3] f32, of the H x W grid
     image: Tensor  # [H, W, 3] uint8, the colours of the same grid: the frame, or what a synthetic scene looks like
     confidence: Tensor | None = None  # [H, W] f32, larger is surer; the scale is the model's own
-    gaussians: Gaussians | None = None  # one per pixel, only where asked for and the model has the head
+    gaussians: PixelGaussians | None = None  # one per pixel, only where asked for and the model has the head
     image_of: ImageOf = "camera"
     usable: Tensor | None = None  # [H, W] bool, the pixels with numbers (`finite.only_finite`); None: all of them
     world_from_camera: Tensor | None = None  # [4, 4] f64 on the CPU, a rigid motion; None: the camera is the world

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,12 @@ from torch import Tensor, nn
 
 from splatcam.estimators import Estimator, Holds, Prediction
 from splatcam.estimators.da3_loading import load_network, read_da3_name
+from splatcam.estimators.fast import Optimisation, optimise
+from splatcam.estimators.fast.one_view import PIXEL_MEAN, PIXEL_STD
 from splatcam.estimators.models import Model
 from splatcam.gaussians import Gaussians
 from splatcam.transform import scaled
 
-# ImageNet's, as DA3's input processor has them.
-PIXEL_MEAN = (0.485, 0.456, 0.406)
-PIXEL_STD = (0.229, 0.224, 0.225)
 DEFAULT_FIELD_OF_VIEW_DEG = 60.0  # horizontal, where the model predicts none: a usual webcam
 # No camera in front of a person is outside; a network in trouble (or of random weights) is.
 FIELD_OF_VIEW_LIMITS_DEG = (20.0, 120.0)
@@ -52,12 +51,27 @@ class Da3Estimator:
         self.info = model.info(device).model_copy(update={"supports_gaussians": has_head})
 
     @classmethod
-    def load(cls, folder: Path, model: Model, device: str, process_res: int) -> Da3Estimator:
+    def load(
+        cls,
+        folder: Path,
+        model: Model,
+        device: str,
+        process_res: int,
+        optimisations: Collection[Optimisation] = frozenset(),
+    ) -> Da3Estimator:
         """From config.json and model.safetensors, warm. Raises EstimatorUnavailable."""
-        estimator = cls(load_network(folder, device), read_da3_name(folder), model, device)
+        estimator = cls.of(load_network(folder, "cpu"), read_da3_name(folder), model, device, optimisations)
         if estimator.device.type == "cuda":
             warm_up(estimator, process_res)
         return estimator
+
+    @classmethod
+    def of(
+        cls, net: nn.Module, da3_name: str, model: Model, device: str, optimisations: Collection[Optimisation]
+    ) -> Da3Estimator:
+        """`net` is on the CPU: it becomes smaller before it moves."""
+        optimise(net, optimisations, usual_dtype(torch.device(device)))
+        return cls(net.to(device), da3_name, model, device)
 
     def estimate(self, image: Tensor, *, wants_gaussians: bool, state: Any = None) -> tuple[Prediction, Any]:
         """`image` [H, W, 3] uint8, sides multiples of 14. Nothing is remembered: `state` comes back as it was."""
@@ -89,14 +103,23 @@ def warm_up(estimator: Estimator, process_res: int) -> None:
 
 
 def precision(device: torch.device) -> contextlib.AbstractContextManager[Any]:
-    """The one place that decides it: bf16 autocast on CUDA (fp16 where the GPU has no bf16), fp32 elsewhere.
+    """What networks run in. DA3's heads are fp32 always."""
+    return autocast(device, usual_dtype(device))
 
-    DA3's API runs fp16 autocast on a CPU, which costs three times the time of fp32 there. Its heads are fp32 always.
+
+def usual_dtype(device: torch.device) -> torch.dtype:
+    """The one place that decides it: bf16 on CUDA (fp16 where the GPU has no bf16), fp32 elsewhere.
+
+    DA3's API runs fp16 autocast on a CPU, which costs three times the time of fp32 there.
     """
     if device.type != "cuda":
-        return contextlib.nullcontext()
-    has_bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.autocast("cuda", dtype=torch.bfloat16 if has_bf16 else torch.float16)
+        return torch.float32
+    return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+
+
+def autocast(device: torch.device, dtype: torch.dtype) -> contextlib.AbstractContextManager[Any]:
+    """Multiplying in `dtype`; nothing for float32."""
+    return contextlib.nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype=dtype)
 
 
 def normalise(image: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from splatcam.estimators import Estimator, EstimatorUnavailable, ReportProgress, hub
 from splatcam.estimators.da3_loading import read_da3_name
@@ -20,6 +21,8 @@ from splatcam.estimators.models import BY_DA3_NAME, BY_HUB_ID, DEFAULT_REVISION,
 from splatcam.settings import ENVIRONMENT_PREFIX, Settings
 
 DA3_MODULES = ("depth_anything_3", "omegaconf", "addict", "einops", "e3nn", "safetensors", "huggingface_hub")
+# frames: of cameras, each for itself, as fast as can be; scenes: all that a model can, several views at once too.
+Use = Literal["frames", "scenes"]
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
@@ -31,7 +34,7 @@ class Target:
     folder: Path | None = None
 
 
-def build(name: str, settings: Settings, report: ReportProgress) -> Estimator:
+def build(name: str, settings: Settings, report: ReportProgress, use: Use = "scenes") -> Estimator:
     """The estimator, loaded and warm. `auto` gives what serves at once; auto.py says what replaces it.
 
     Raises EstimatorUnavailable.
@@ -45,15 +48,21 @@ def build(name: str, settings: Settings, report: ReportProgress) -> Estimator:
     device = resolve_device(settings.device)
     folder = target.folder or _fetch(target.model, settings, report)
     report(f"loading {target.model.title}", None)
-    return _load(folder, target.model, device, settings)
+    return _load(folder, target.model, device, settings, use)
 
 
-def _load(folder: Path, model: Model, device: str, settings: Settings) -> Estimator:
-    """Depth Anything 3, as --steady wants it."""
+def _load(folder: Path, model: Model, device: str, settings: Settings, use: Use) -> Estimator:
+    """Depth Anything 3, as --steady and --da3-pass want it."""
+    from splatcam.estimators import da3_live
     from splatcam.estimators.da3 import Da3Estimator
     from splatcam.estimators.da3_window import sees_two_views, with_window
+    from splatcam.estimators.fast import OF_ANY_VIEWS
 
-    estimator = Da3Estimator.load(folder, model, device, settings.process_res)
+    is_fast = use == "frames" and settings.da3_pass == "fast"
+    if is_fast and settings.steady != "window":
+        return da3_live.load(folder, model, device, settings.process_res)
+    optimisations = OF_ANY_VIEWS if is_fast else frozenset()
+    estimator = Da3Estimator.load(folder, model, device, settings.process_res, optimisations)
     if settings.steady == "window" and sees_two_views(estimator):
         return with_window(estimator, settings.process_res)
     return estimator

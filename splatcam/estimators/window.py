@@ -115,7 +115,9 @@ def _keyframe(prediction: Prediction, cells: Array, pose: Tensor) -> Keyframe:
 def _in_unit(prediction: Prediction, unit: float) -> Prediction:
     gaussians = prediction.gaussians
     return replace(
-        prediction, depth=prediction.depth * unit, gaussians=None if gaussians is None else scaled(gaussians, unit)
+        prediction,
+        depth=prediction.depth * unit,
+        gaussians=None if gaussians is None else scaled(gaussians.everything(), unit),
     )
 
 
