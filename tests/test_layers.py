@@ -26,6 +26,7 @@ ROWS = (
         "splatcam.qr",
         "splatcam.serving",
     ),
+    ("splatcam.timeline",),
     ("splatcam.streams",),
     ("splatcam.engine", "splatcam.job"),
     ("splatcam.pipeline",),
@@ -42,7 +43,7 @@ ROWS = (
     ("splatcam.variants", "splatcam.frames"),
     ("splatcam.wire", "splatcam.log_format", "splatcam.loop_lag"),
     ("splatcam.gaussians", "splatcam.settings", "splatcam.telemetry", "splatcam.atomic", "splatcam.cores"),
-    ("splatcam.rate_limit", "splatcam.idle", "splatcam.client_address"),
+    ("splatcam.rate_limit", "splatcam.idle", "splatcam.client_address", "splatcam.deflate"),
     ("splatcam",),
 )
 # The front door of the command line and the tools above all rooms may call each other.
@@ -102,7 +103,7 @@ def test_every_module_begins_with_what_it_owns(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text())), "the module has no docstring"
 
 
-@pytest.mark.parametrize("module", ["splatcam.cli", "stream_server", "splatcam.bench.replay"])
+@pytest.mark.parametrize("module", ["splatcam.cli", "stream_server", "splatcam.bench.replay", "splatcam.timeline"])
 def test_the_servers_process_imports_no_torch(module: str) -> None:
     code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
