@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 # From the top; a module may import from rows below its own, and from its own folder.
 ROWS = (
     ("stream_server", "splatcam.cli", "splatcam.bench", "splatcam.docs", "splatcam.commands"),
-    ("splatcam.viewer",),
+    ("splatcam.viewer", "splatcam.export"),
     ("splatcam.routes",),
     ("splatcam.door", "splatcam.live", "splatcam.metrics"),
     ("splatcam.timeline",),

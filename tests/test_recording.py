@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from splatcam.timeline import BlockFileError, RecordedTimeline, recording_variant
-from splatcam.timeline.block_file import BlockWriter
+from splatcam.timeline.block_file import BlockReader, BlockWriter
+from splatcam.timeline.heard import HeardPiece
 from splatcam.timeline.nodes import Picture, Result
 from splatcam.timeline.recording import Put, Recorder, RecorderOptions, RecordingReport
 from splatcam.timeline.timeline_file import Info
@@ -160,6 +161,68 @@ def test_a_recording_that_ended_takes_no_more_and_stops_again(tmp_path: Path) ->
     report = recorder.stop()
     assert recorder.put(step(1)) is Put.ENDED
     assert recorder.stop() == report and told == [report]
+
+
+def test_sound_is_written_beside_the_steps_in_the_order_in_which_it_came(tmp_path: Path) -> None:
+    path = tmp_path / "take.scam"
+    recorder = Recorder.create(path, Info())
+    assert not recorder.report.has_sound
+    pieces = [HeardPiece(at_ms, 8000, bytes([number, 0]) * 80) for number, at_ms in enumerate((0.0, 10.0, 500.0))]
+    for number in range(30):
+        recorder.put(step(number))
+    for piece in pieces:
+        assert recorder.hear(piece) is Put.TAKEN
+    report = recorder.stop()
+    assert recorder.hear(pieces[0]) is Put.ENDED
+    assert report.has_sound and recorded_steps(path) == list(range(30))
+    recorded = RecordedTimeline.open(path)
+    parts = list(recorded.audio_parts())
+    assert [part.captured_at_ms for part in parts] == [0.0, 500.0]
+    assert b"".join(part.samples for part in parts) == b"".join(piece.samples for piece in pieces)
+    assert recorded.end is not None
+    recorded.close()
+
+
+def test_sound_alone_is_written_as_well(tmp_path: Path) -> None:
+    recorder = Recorder.create(tmp_path / "take.scam", Info())
+    recorder.hear(HeardPiece(0.0, 8000, bytes(100)))
+    report = recorder.stop()
+    assert (report.steps, report.has_sound, report.error) == (0, True, None)
+
+
+def test_a_limit_ends_the_recording_in_order_and_what_came_after_it_is_not_lost(tmp_path: Path) -> None:
+    path = tmp_path / "take.scam"
+    full = threading.Event()
+    options = RecorderOptions(block_bytes=1, limit=lambda size_bytes: "it is enough" if full.is_set() else None)
+    recorder = Recorder.create(path, Info(), options)
+    recorder.put(step(0))
+    while recorder.report.steps == 0:
+        time.sleep(0.01)
+    full.set()
+    for number in range(1, 4):
+        recorder.put(step(number))
+    while not recorder.has_ended:
+        time.sleep(0.01)
+    report = recorder.stop()
+    assert (report.limit, report.error, report.lost) == ("it is enough", None, 0)
+    assert recorder.has_ended
+    recorded = RecordedTimeline.open(path)
+    assert recorded.end is not None and recorded.end.lost == 0
+    assert recorded_steps(path) == [0]
+    recorded.close()
+
+
+def test_a_file_gets_no_more_blocks_than_readers_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("splatcam.timeline.recording.MAX_BLOCKS", 100)
+    recorder = Recorder.create(tmp_path / "take.scam", Info(), RecorderOptions(block_bytes=1))
+    number = 0
+    while recorder.put(step(number)) is not Put.ENDED:
+        number += 1
+    report = recorder.stop()
+    assert report.limit == "a recording has no more blocks than this"
+    reader = BlockReader.open(tmp_path / "take.scam")
+    assert 80 < len(reader.entries) < 100
+    reader.close()
 
 
 def test_a_file_that_is_being_recorded_is_not_recorded_over(tmp_path: Path) -> None:

@@ -108,6 +108,18 @@ class CutOff:
 # ---------------------------------------------------------------- writing
 
 
+def block_bytes(kind: BlockKind, steps: range, payload: Map, codec: Codec = Codec.DEFLATE) -> bytes:
+    """One block as it lies in a file. Raises PayloadError for a payload that is too large."""
+    return b"".join(_block_parts(kind, steps, payloads.pack(payload), codec))
+
+
+def _block_parts(kind: BlockKind, steps: range, raw: bytes, codec: Codec) -> tuple[bytes, bytes]:
+    """Header and payload."""
+    stored = deflate(raw) if codec is Codec.DEFLATE else raw
+    header = BlockHeader(kind, codec, steps.start, len(steps), len(stored), len(raw), zlib.crc32(stored))
+    return header.pack(), stored
+
+
 class BlockWriter:
     """Appends blocks, each to the disk before the next: what was appended survives the program and the machine.
 
@@ -146,6 +158,10 @@ class BlockWriter:
     def size_bytes(self) -> int:
         return self._end
 
+    @property
+    def num_blocks(self) -> int:
+        return len(self._entries)
+
     def append(self, kind: BlockKind, steps: range, payload: Map, codec: Codec = Codec.DEFLATE) -> None:
         """Raises PayloadError for a payload that is too large, OSError for a disk that takes no more."""
         self._append(kind, steps, payloads.pack(payload), codec)
@@ -164,10 +180,8 @@ class BlockWriter:
             self._file.close()
 
     def _append(self, kind: BlockKind, steps: range, raw: bytes, codec: Codec) -> None:
-        stored = deflate(raw) if codec is Codec.DEFLATE else raw
-        header = BlockHeader(kind, codec, steps.start, len(steps), len(stored), len(raw), zlib.crc32(stored))
         at = self._end
-        self._write([header.pack(), stored])
+        self._write(_block_parts(kind, steps, raw, codec))
         self._entries.append(BlockEntry(at, kind, steps.start, len(steps)))
 
     def _write(self, parts: Iterable[bytes]) -> None:

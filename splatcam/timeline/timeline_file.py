@@ -51,6 +51,7 @@ class Info(_Part):
     fps: float = Field(30.0, gt=0, le=1000)  # of a recording: about; its steps say when they came
     model: str = Field("", max_length=200)  # that saw the camera's frames
     began_at: str = Field("", max_length=64)  # ISO 8601
+    room: str = Field("", max_length=64)  # the name under which its camera was watched
 
 
 class End(_Part):
@@ -60,7 +61,7 @@ class End(_Part):
     lost_at_end: int = Field(0, ge=0)  # those after the last step
 
 
-class _AudioPart(_Part):
+class AudioPart(_Part):
     """A piece of a track. Pieces of one name follow each other."""
 
     name: Name
@@ -69,6 +70,10 @@ class _AudioPart(_Part):
     start_step: Annotated[int, Field(ge=0)]
     volume: Annotated[float, Field(ge=0, le=MAX_VOLUME)]
     samples: bytes
+    captured_at_ms: float | None = None  # of its first sample, by the clock of the steps' facts; None: right after
+
+    def to_map(self) -> Map:
+        return {name: value for name, value in self.__dict__.items() if value is not None}
 
 
 # ---------------------------------------------------------------- writing
@@ -90,7 +95,7 @@ def _write_blocks(writer: BlockWriter, store: TimelineStore, sounds: list[Sound]
     if sum(sound.samples.nbytes for sound in heard) > MAX_AUDIO_BYTES:
         raise TimelineError(f"a file holds at most {MAX_AUDIO_BYTES} bytes of sound")
     for sound in heard:
-        _write_sound(writer, sound)
+        write_sound(writer, sound)
     for part in block_ranges(store, steps):
         first = part.start - steps.start
         writer.append(BlockKind.STEPS, range(first, first + len(part)), store.block(part).to_map())
@@ -110,14 +115,19 @@ def block_ranges(store: TimelineStore, steps: range) -> Iterator[range]:
     yield range(first, steps.stop)
 
 
-def _write_sound(writer: BlockWriter, sound: Sound) -> None:
+def write_sound(writer: BlockWriter, sound: Sound) -> None:
+    for part in parts_of(sound):
+        writer.append(BlockKind.AUDIO, range(0), part.to_map())
+
+
+def parts_of(sound: Sound) -> Iterator[AudioPart]:
+    """A track in pieces that fit into blocks."""
     data = sound.samples.tobytes()
     for at in range(0, len(data), AUDIO_BLOCK_BYTES):
-        part = _AudioPart(
+        yield AudioPart(
             name=sound.name, sample_rate=sound.sample_rate, channels=sound.samples.shape[1],
             start_step=sound.start_step, volume=sound.volume, samples=data[at : at + AUDIO_BLOCK_BYTES],
         )  # fmt: skip
-        writer.append(BlockKind.AUDIO, range(0), part.__dict__)
 
 
 # ---------------------------------------------------------------- reading
@@ -197,18 +207,22 @@ class RecordedTimeline:
         """What is there in every step."""
         return dict(self._static)
 
-    def sounds(self) -> list[Sound]:
-        parts: dict[str, list[_AudioPart]] = {}
-        left_bytes = MAX_AUDIO_BYTES
+    def audio_parts(self) -> Iterator[AudioPart]:
+        """The pieces of all sounds, one by one as they lie in the file."""
         for entry in self._audio:
-            part = self._understood(entry, _AudioPart.model_validate)
+            yield self._understood(entry, AudioPart.model_validate)
+
+    def sounds(self) -> list[Sound]:
+        parts: dict[str, list[AudioPart]] = {}
+        left_bytes = MAX_AUDIO_BYTES
+        for part in self.audio_parts():
             parts.setdefault(part.name, []).append(part)
             left_bytes -= len(part.samples)
             if left_bytes < 0:
                 raise BlockFileError(f"{self._name} has more than {MAX_AUDIO_BYTES} bytes of sound")
         return [self._sound(pieces) for pieces in parts.values()]
 
-    def _sound(self, pieces: list[_AudioPart]) -> Sound:
+    def _sound(self, pieces: list[AudioPart]) -> Sound:
         first = pieces[0]
         data = b"".join(piece.samples for piece in pieces)
         if any(piece.channels != first.channels for piece in pieces) or len(data) % (2 * first.channels):
