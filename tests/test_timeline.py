@@ -40,6 +40,9 @@ class Tab:
     def scene_changed(self, first_step: int | None) -> None:
         self.told.append(("changed", first_step))
 
+    def sound_changed(self) -> None:
+        self.told.append("sound")
+
     def refresh(self) -> None:
         self.told.append("refresh")
 
@@ -281,7 +284,7 @@ def test_tabs_are_told_from_which_step_on_scenes_differ(server: TimelineServer) 
     server.scene.add_image("b", JPEG)
     server.set_steps(50)
     server.clear()
-    assert tab.told == [("changed", 7), ("changed", None), ("changed", 50), ("changed", None)]
+    assert tab.told == [("changed", 7), ("changed", None), ("changed", 50), ("changed", 0), ("changed", None)]
 
 
 def test_what_a_tab_does_itself_is_not_sent_back_to_it(server: TimelineServer) -> None:

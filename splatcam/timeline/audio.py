@@ -43,13 +43,20 @@ class AudioTrack:
     """A track of a timeline. Its samples live where the timeline's nodes do."""
 
     def __init__(
-        self, name: str, sample_rate: int, start_step: int, store: TimelineStore, owner: dict[str, AudioTrack]
+        self,
+        name: str,
+        sample_rate: int,
+        start_step: int,
+        store: TimelineStore,
+        owner: dict[str, AudioTrack],
+        changed: Callable[[], None],
     ) -> None:
         self.name = name
         self.sample_rate = sample_rate
         self.start_step = start_step
         self._store = store
         self._owner = owner
+        self._changed = changed
         self._volume = 1.0
         self._channels = 0
         self._chunks: list[Blob] = []
@@ -63,6 +70,7 @@ class AudioTrack:
         if not 0 <= volume <= MAX_VOLUME:
             raise TimelineError(f"a volume is within 0 and {MAX_VOLUME:g}, not {volume}")
         self._volume = volume
+        self._changed()
 
     @property
     def samples(self) -> Array:
@@ -77,6 +85,7 @@ class AudioTrack:
             raise TimelineError(f"{self.name!r} has {self._channels} channel(s), not {plain.shape[1]}")
         self._chunks.append(self._store.add_bytes(plain.tobytes()))
         self._channels = plain.shape[1]
+        self._changed()
 
     def remove(self) -> None:
         """It is heard no longer. A second time changes nothing."""
@@ -85,6 +94,7 @@ class AudioTrack:
         for chunk in self._chunks:
             self._store.drop_bytes(chunk)
         self._chunks = []
+        self._changed()
 
     def sound(self) -> Sound:
         return Sound(self.name, self.sample_rate, self.start_step, self._volume, self.samples)
@@ -93,9 +103,13 @@ class AudioTrack:
 class AudioTracks:
     """The tracks of a timeline, by name."""
 
-    def __init__(self, store: TimelineStore, current_step: Callable[[], int | None]) -> None:
+    def __init__(
+        self, store: TimelineStore, current_step: Callable[[], int | None], changed: Callable[[], None]
+    ) -> None:
+        """`changed` is told that something else is heard."""
         self._store = store
         self._current_step = current_step
+        self._changed = changed
         self._tracks: dict[str, AudioTrack] = {}
 
     def add_track(self, name: str, samples: Array, sample_rate: int, volume: float = 1.0) -> AudioTrack:
@@ -104,7 +118,7 @@ class AudioTracks:
             raise TimelineError(f"a name has 1 to {MAX_NAME} characters, not {len(name)}")
         if not 1 <= sample_rate <= MAX_RATE:
             raise TimelineError(f"a sample rate is within 1 and {MAX_RATE}, not {sample_rate}")
-        track = AudioTrack(name, sample_rate, self._current_step() or 0, self._store, self._tracks)
+        track = AudioTrack(name, sample_rate, self._current_step() or 0, self._store, self._tracks, self._changed)
         track.volume = volume
         track.append(samples)
         if name in self._tracks:

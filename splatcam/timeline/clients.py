@@ -29,7 +29,11 @@ class ClientLink(Protocol):
         ...
 
     def scene_changed(self, first_step: int | None) -> None:
-        """Scenes from that step on differ from what it may have fetched; None: all of them."""
+        """Scenes from that step on differ from what it may have fetched; None: what is static does."""
+        ...
+
+    def sound_changed(self) -> None:
+        """Something else is heard than what it may have fetched."""
         ...
 
     def refresh(self) -> None:

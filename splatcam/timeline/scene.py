@@ -24,7 +24,7 @@ class SceneWriter:
     def __init__(
         self, store: TimelineStore, current_step: Callable[[], int | None], changed: Callable[[int | None], None]
     ) -> None:
-        """`changed` is told the step from which on scenes differ; None: all of them."""
+        """`changed` is told the step from which on scenes differ; None: what is static does."""
         self._store = store
         self._current_step = current_step
         self._changed = changed

@@ -1,26 +1,32 @@
 """TimelineServer: a timeline that a program writes and that tabs play, each at its own pace. Composes, decides little.
 
-No socket and no page: `connect` takes whatever leads to a tab.
+Knows no socket: `connect` takes whatever leads to a tab, and `serve` leaves that to routes/timeline.py.
 """
 
 from __future__ import annotations
 
+import importlib
 import io
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from typing import Any
 
+from splatcam.settings import web_folder
 from splatcam.timeline.audio import AudioTracks
 from splatcam.timeline.block_file import BlockWriter
 from splatcam.timeline.clients import Callbacks, ClientLink, ClientPlayback, Clients, OnPlayback, OnTimestep
+from splatcam.timeline.html import write_html
 from splatcam.timeline.nodes import Scene, TimelineError
 from splatcam.timeline.playback import Track
+from splatcam.timeline.revisions import Revisions
 from splatcam.timeline.scene import SceneWriter
 from splatcam.timeline.store import DEFAULT_MEMORY_BYTES, TimelineStore
 from splatcam.timeline.timeline_file import write_timeline
 
 MAX_FPS = 1000.0
+SERVER = "splatcam.routes.timeline_app"  # loaded when it is asked for: who only writes files needs no server
 # Which timeline is being recorded by this thread or task, and into which step.
 _recording: ContextVar[tuple[TimelineServer, int] | None] = ContextVar("recording", default=None)
 
@@ -49,13 +55,25 @@ class TimelineServer:
         self.fps = fps
         self.store = TimelineStore(num_steps, memory_bytes)
         self.scene = SceneWriter(self.store, self._current_step, self._scene_changed)
-        self.audio = AudioTracks(self.store, self._current_step)
+        self.audio = AudioTracks(self.store, self._current_step, self._sound_changed)
+        self.revisions = Revisions()
         self._callbacks = Callbacks()
-        self._clients = Clients(self._callbacks, lambda: Track(self.store.num_steps, self.fps), clock)
+        self._clients = Clients(self._callbacks, lambda: self.track, clock)
+        self._clock = clock
+        self._serving: Any = None  # of SERVER, which is above this room
 
     @property
     def num_steps(self) -> int:
         return self.store.num_steps
+
+    @property
+    def track(self) -> Track:
+        """What is played."""
+        return Track(self.store.num_steps, self.fps)
+
+    def now_s(self) -> float:
+        """By the clock of all playbacks."""
+        return self._clock()
 
     # ------------------------------------------------------------ recording
 
@@ -84,10 +102,12 @@ class TimelineServer:
         self._require_outside("clear")
         self.audio.clear()
         self.store.clear()
+        self._scene_changed(0)
         self._scene_changed(None)
 
     def close(self) -> None:
-        """Gives the temporary file back."""
+        """Gives the temporary file back; it is served no longer."""
+        self.stop()
         self.store.close()
 
     # ------------------------------------------------------------ reading
@@ -106,6 +126,37 @@ class TimelineServer:
         write_timeline(writer, self.store, self.audio.sounds(), range(start, last + 1), self.fps)
         writer.finish()
         return memory.getvalue()
+
+    def as_html(self, start: int = 0, end: int | None = None) -> str:
+        """Steps `start` to `end`, the last one included, as a page that plays offline. Raises TimelineError, and
+        PageIncomplete where the page's files are not here."""
+        page = io.BytesIO()
+        write_html(io.BytesIO(self.serialize(start, end)), page, web_folder())
+        return page.getvalue().decode()
+
+    # ------------------------------------------------------------ serving
+
+    def serve(self, host: str = "127.0.0.1", port: int = 0) -> str:
+        """Shows it to whoever opens the address that is returned, from a thread, until `stop`. Raises CannotListen.
+
+        `port` 0 takes a free one. Beyond this machine visitors need the token, which is in the address.
+        """
+        if self._serving is not None:
+            raise TimelineError("it is served already")
+        self._serving = importlib.import_module(SERVER).serve(self, host, port)
+        return self._serving.address
+
+    def stop(self) -> None:
+        """It is served no longer. It may have not been at all."""
+        if self._serving is not None:
+            self._serving.stop()
+            self._serving = None
+
+    def sleep_forever(self) -> None:
+        """While it is served: until Ctrl-C, or `stop` from elsewhere."""
+        if self._serving is not None:
+            with suppress(KeyboardInterrupt):
+                self._serving.wait()
 
     # ------------------------------------------------------------ playing, for all clients
 
@@ -165,6 +216,11 @@ class TimelineServer:
         if self._current_step() is not None:
             raise TimelineError(f"`{what}` is not to be used inside `at`")
 
+    def _sound_changed(self) -> None:
+        for client in self._clients.all().values():
+            client.link.sound_changed()
+
     def _scene_changed(self, first_step: int | None) -> None:
+        self.revisions.changed(first_step)
         for client in self._clients.all().values():
             client.link.scene_changed(first_step)
