@@ -11,7 +11,7 @@ import argparse
 import random
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,18 +20,19 @@ from pathlib import Path
 
 import numpy as np
 
-from splatcam import scenes
+from splatcam import scenes, wire
+from splatcam.bench.processes import forget_peak, memory_bytes, peak_bytes
 from splatcam.bench.report import commit, machine, row
 from splatcam.deflate import fast_zlib
 from splatcam.frames import encode_picture
 from splatcam.telemetry import percentile
-from splatcam.timeline import Info, LiveStep, Put, RecordedTimeline, Recorder, TimelineServer
+from splatcam.timeline import Info, LiveStep, Put, RecordedTimeline, Recorder, RecordingReport, TimelineServer
 from splatcam.timeline.spark_words import GaussianArrays, pack_words
 from splatcam.wire import Format
 
 SIZE = 258, 194  # width, height: 50,052 splats
 LOOP = 48  # different steps
-STATUS = Path("/proc/self/status")
+FPS = 30.0
 MEGABYTE = 1e6
 
 
@@ -39,6 +40,8 @@ MEGABYTE = 1e6
 class Frame:
     jpeg: bytes
     words: bytes
+    intrinsics: tuple[float, float, float, float]
+    bounds: wire.Bounds
 
 
 @dataclass
@@ -63,9 +66,9 @@ def main(arguments: list[str] | None = None) -> None:
         parts = apart(record, options.steps, path) + apart(show, path, options.seeks)
         parts += apart(play, path, options.steps) + apart(make, options.steps, options.seeks)
     raw_mb = options.steps * len(frame_at(0.0).words + frame_at(0.0).jpeg) / MEGABYTE
-    print(f"{options.steps} steps of {SIZE[0] * SIZE[1]:,} splats, {raw_mb:,.0f} MB raw; {options.seeks} seeks;")
-    print(f"{machine().name}, deflate by {fast_zlib.__name__}, commit {commit()}\n")
     print(markdown(parts, options.steps))
+    print(f"\n{options.steps} steps of {SIZE[0] * SIZE[1]:,} splats, {raw_mb:,.0f} MB raw; {options.seeks} seeks;")
+    print(f"{machine().name}, deflate by {fast_zlib.__name__}, commit {commit()}.")
 
 
 def apart(measure: Callable[..., list[Part]], *arguments: object) -> list[Part]:
@@ -87,26 +90,43 @@ def frame_at(t_s: float) -> Frame:
     count = len(z)
     scales = np.repeat(z[:, None] / (2 * k[0, 0]), 3, axis=1)
     rotations = np.tile(np.array([1, 0, 0, 0], np.float32), (count, 1))
-    splats = GaussianArrays(np.stack((x, y, z), 1), scales, rotations, np.full(count, 0.95), rgb.reshape(-1, 3))
-    return Frame(encode_picture(rgb), pack_words(splats))
+    means = np.stack((x, y, z), 1)
+    splats = GaussianArrays(means, scales, rotations, np.full(count, 0.95), rgb.reshape(-1, 3))
+    intrinsics = (float(k[0, 0]), float(k[1, 1]), float(k[0, 2]), float(k[1, 2]))
+    bounds = wire.Bounds(minimum=tuple(means.min(0).tolist()), maximum=tuple(means.max(0).tolist()))
+    return Frame(encode_picture(rgb), pack_words(splats), intrinsics, bounds)
 
 
 def record(steps: int, path: Path) -> list[Part]:
     part = Part("record a live stream into a file")
     frames = loop()
     with measured(part):
-        recorder = Recorder.create(path, Info())
-        for number in range(steps):
-            frame = frames[number % LOOP]
-            at_ms = number * 1000 / 30
-            words = bytes(bytearray(frame.words))  # each frame has memory of its own
-            step = LiveStep(number, at_ms, at_ms, frame.jpeg, Format.SPLATS16, words)
-            while recorder.put(step) is Put.LOST:  # nobody is faster than the disk here
-                time.sleep(0.005)
-        report = recorder.stop()
-    assert report.steps == steps and report.error is None
+        report = write_take(path, frames, steps)
     part.disk_mb = report.size_bytes / MEGABYTE
     return [part]
+
+
+def write_take(path: Path, frames: Sequence[Frame], steps: int) -> RecordingReport:
+    """As a camera of 30 frames a second would be recorded."""
+    recorder = Recorder.create(path, Info(model="synthetic"))
+    for number in range(steps):
+        step = live_step(frames[number % len(frames)], number)
+        while recorder.put(step) is Put.LOST:  # nobody is faster than the disk here
+            time.sleep(0.005)
+    report = recorder.stop()
+    assert report.steps == steps and report.error is None
+    return report
+
+
+def live_step(frame: Frame, number: int) -> LiveStep:
+    """Each has memory of its own."""
+    at_ms = number * 1000 / FPS
+    message = wire.Splats16(
+        frame_id=number, captured_at_ms=at_ms, received_at_ms=at_ms, timings_ms={}, bounds=frame.bounds,
+        model="synthetic", intrinsics=frame.intrinsics, grid=(SIZE[1], SIZE[0]), num_splats=SIZE[0] * SIZE[1],
+        data=frame.words,
+    )  # fmt: skip
+    return LiveStep(number, at_ms, at_ms, frame.jpeg, Format.SPLATS16, wire.encode(message))
 
 
 def show(path: Path, seeks: int) -> list[Part]:
@@ -158,17 +178,12 @@ def times_of(show_step: Callable[[int], object], steps: int, seeks: int) -> list
 
 @contextmanager
 def measured(part: Part) -> Iterator[None]:
-    Path("/proc/self/clear_refs").write_text("5")  # the highest memory is counted anew
-    before_kb = memory_kb("VmRSS")
+    forget_peak()
+    before_bytes = memory_bytes()
     begin = time.perf_counter()
     yield
     part.took_s = time.perf_counter() - begin
-    part.memory_mb = max(0, memory_kb("VmHWM") - before_kb) * 1024 / MEGABYTE
-
-
-def memory_kb(name: str) -> int:
-    line = next(line for line in STATUS.read_text().splitlines() if line.startswith(f"{name}:"))
-    return int(line.split()[1])
+    part.memory_mb = max(0, peak_bytes() - before_bytes) / MEGABYTE
 
 
 def markdown(parts: list[Part], steps: int) -> str:
