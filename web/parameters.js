@@ -4,8 +4,8 @@ const EVERY_FORMAT = ["splats16", "compact", "gaussian_ply", "pointcloud"]; // t
 const LOOPBACK = /^(localhost|.+\.localhost|127(\.\d+){3}|\[::1\])$/;
 
 /**
- * ?watch=SESSION|newest, ?source=none; an empty one counts as not given. choices.js reads the rest. hostname: of the
- * page's address. formats: all that this page reads, preferred first.
+ * ?watch=SESSION|ROOM|newest, ?room=NAME, ?source=none; an empty one counts as not given. choices.js reads the rest.
+ * hostname: of the page's address. formats: all that this page reads, preferred first.
  */
 export function readParameters(search, hostname) {
   const given = new URLSearchParams(search);
@@ -13,6 +13,7 @@ export function readParameters(search, hostname) {
   return {
     formats: formatsOf(given.get("format"), hostname),
     watch,
+    room: given.get("room") || undefined,
     wantsSource: watch === undefined,
     wantsCamera: watch === undefined && given.get("source") !== "none",
   };
