@@ -52,7 +52,9 @@ def command(name: str, *arguments: object) -> list[str]:
 
 
 def environment(service: Service | None = None) -> dict[str, str]:
-    return {**os.environ, **({"SPLATCAM_URL": service.ws_url} if service else {})}
+    """With this package, whichever one is installed."""
+    address = {"SPLATCAM_URL": service.ws_url} if service else {}
+    return {**os.environ, "PYTHONPATH": str(EXAMPLES.parent), **address}
 
 
 def run(name: str, *arguments: object, service: Service | None = None) -> str:

@@ -326,6 +326,19 @@ def test_a_programs_tracks_are_mixed_each_from_its_step_on(tmp_path: Path) -> No
     assert sound.samples[600:].tolist() == [[1100, 1100]] * 600
 
 
+def test_sound_that_memory_could_not_hold_is_refused_in_a_sentence() -> None:
+    from splatcam.export.timing import sound_of
+
+    server = TimelineServer(5000, fps=1)
+    server.audio.add_track("slow", np.ones(10_000, np.int16), 1)
+    server.audio.add_track("fine", np.ones(1000, np.int16), 384_000)
+    recorded = RecordedTimeline.from_bytes(server.serialize())
+    with pytest.raises(ExportFailed, match="too long for a film"):
+        sound_of(recorded, range(5000), timing_of(recorded, range(5000)))
+    sound = sound_of(recorded, range(2), timing_of(recorded, range(2)))
+    assert sound is not None and len(sound.samples) == 2 * 384_000
+
+
 def test_silence_is_no_sound(take: Path, opened: Open) -> None:
     from splatcam.export.timing import sound_of
 

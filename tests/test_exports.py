@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvicorn
@@ -232,6 +233,22 @@ async def test_a_server_that_ends_ends_its_exports_and_takes_no_more(folder: Pat
         assert (await asking).status == 500
         with pytest.raises(Busy):
             await at.exporter.export(folder / f"{ID}.scam", "zip", [])
+
+
+async def test_what_is_just_being_started_when_the_server_ends_is_ended_too(
+    folder: Path, sleeper: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exporter, start, started = Exporter(), asyncio.create_subprocess_exec, []
+
+    async def start_while_it_closes(*arguments: Any, **options: Any) -> asyncio.subprocess.Process:
+        started.append(await start(*arguments, **options))
+        await exporter.close()
+        return started[0]
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", start_while_it_closes)
+    with pytest.raises(Busy):
+        await asyncio.wait_for(exporter.export(folder / f"{ID}.scam", "zip", []), PATIENCE_S)
+    assert started[0].returncode is not None
 
 
 async def test_an_export_ends_with_the_process_that_started_it(folder: Path) -> None:

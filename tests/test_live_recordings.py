@@ -574,6 +574,33 @@ async def test_when_the_service_ends_every_recording_is_ended_in_order(tmp_path:
         assert (await camera.until("error"))["message"] == "the service is ending"
 
 
+async def test_a_disk_that_hangs_when_the_service_ends_is_waited_for_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    hangs, may_write, fsync = threading.Event(), threading.Event(), os.fsync
+
+    def hanging_fsync(descriptor: int) -> None:
+        hangs.set()
+        assert may_write.wait(60)
+        fsync(descriptor)
+
+    monkeypatch.setattr(live_recordings, "END_WITHIN_S", 0.05)
+    async with studio(tmp_path) as it, connected(it.hub) as camera:
+        await streaming(camera)
+        await camera.send(START)
+        await recording(camera)
+        monkeypatch.setattr("splatcam.timeline.block_file.os.fsync", hanging_fsync)
+        await shown(camera, 1)
+        assert await asyncio.to_thread(hangs.wait, 60)
+        await it.hub.recordings.close()
+        await it.hub.recordings.close()  # as the drain and the end of the app do
+        may_write.set()
+        assert [line for line in caplog.messages if "takes too long" in line] == [
+            "1 recordings are not ended: the disk takes too long"
+        ]
+        await recording(camera, "ended")
+
+
 async def test_recordings_are_counted(tmp_path: Path) -> None:
     async with studio(tmp_path) as it, connected(it.hub) as camera:
         telemetry = it.hub.telemetry

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -14,6 +14,12 @@ from splatcam.bench import processes
 GRANDCHILD = "print('here', flush=True); input()"
 CHILD = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {GRANDCHILD!r}])"
 SIZE_BYTES = 64 << 20
+GROWING = f"""
+import os, sys
+for turn, _ in enumerate(sys.stdin):
+    large = bytearray(os.urandom({SIZE_BYTES})) if turn % 2 == 0 else None
+    print(turn, flush=True)
+"""
 
 
 @pytest.fixture
@@ -43,12 +49,22 @@ def test_a_process_that_has_ended_took_no_time() -> None:
 
 
 def test_the_peak_is_counted_anew_once_it_is_forgotten() -> None:
-    large = bytearray(os.urandom(SIZE_BYTES))
-    del large
-    processes.forget_peak()
-    before = processes.memory_bytes()
-    assert processes.peak_bytes() < before + SIZE_BYTES / 2
-    large = bytearray(os.urandom(SIZE_BYTES))
-    assert processes.memory_bytes() > before + SIZE_BYTES / 2
-    del large
-    assert processes.peak_bytes() > before + SIZE_BYTES / 2
+    """Of a process of its own: in ours other tests' memory comes and goes."""
+    with subprocess.Popen([sys.executable, "-c", GROWING], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        pid = process.pid
+        large = after_next(process, processes.memory_bytes)
+        small = after_next(process, processes.memory_bytes)
+        processes.forget_peak(pid)
+        assert small < large - SIZE_BYTES / 2
+        assert processes.peak_bytes(pid) < large - SIZE_BYTES / 2
+        assert after_next(process, processes.peak_bytes) > small + SIZE_BYTES / 2
+        assert after_next(process, processes.peak_bytes) > small + SIZE_BYTES / 2, "what was given back stays the peak"
+
+
+def after_next(process: subprocess.Popen[bytes], measure: Callable[[int], int]) -> int:
+    """What is measured when the process has taken its memory, or given it back."""
+    assert process.stdin is not None and process.stdout is not None
+    process.stdin.write(b"\n")
+    process.stdin.flush()
+    process.stdout.readline()
+    return measure(process.pid)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from splatcam.timeline import RecordedTimeline, TimelineServer
 from splatcam.timeline.blob_pool import SpillFailed
 from splatcam.timeline.nodes import MAX_NAMES, Picture, TimelineError
 from splatcam.timeline.store import TimelineStore
-from splatcam.timeline.timeline_file import block_ranges
+from splatcam.timeline.timeline_file import BLOCK_BYTES, block_ranges
 from splatcam.wire import JPEG_MAGIC
 
 NAMES = st.sampled_from(["a", "b", "c", "static"])
@@ -104,19 +105,18 @@ def happens(operation: tuple[Any, ...], number: int, store: TimelineStore, naive
 def test_any_sequence_of_writes_edits_and_seeks_gives_the_scene_of_a_naive_fold(
     operations: list[tuple[Any, ...]], num_steps: int, data: st.DataObject
 ) -> None:
-    server = TimelineServer(num_steps, memory_bytes=FEW_BYTES)
     naive = Naive(num_steps)
-    for number, operation in enumerate(operations):
-        happens(operation, number, server.store, naive)
-        assert server.store.memory_bytes <= FEW_BYTES
-    scenes = [naive.scene_at(step) for step in range(naive.num_steps)]
-    order = data.draw(st.permutations(range(naive.num_steps)))
-    assert {step: server.scene_at(step) for step in order} == dict(enumerate(scenes))
-    start = data.draw(st.integers(0, naive.num_steps - 1))
-    end = data.draw(st.integers(start, naive.num_steps - 1))
-    replayed = RecordedTimeline.from_bytes(server.serialize(start, end))
-    assert [replayed.scene_at(step) for step in range(replayed.num_steps)] == scenes[start : end + 1]
-    server.close()
+    with closing(TimelineServer(num_steps, memory_bytes=FEW_BYTES)) as server:  # also where a draw ends the example
+        for number, operation in enumerate(operations):
+            happens(operation, number, server.store, naive)
+            assert server.store.memory_bytes <= FEW_BYTES
+        scenes = [naive.scene_at(step) for step in range(naive.num_steps)]
+        order = data.draw(st.permutations(range(naive.num_steps)))
+        assert {step: server.scene_at(step) for step in order} == dict(enumerate(scenes))
+        start = data.draw(st.integers(0, naive.num_steps - 1))
+        end = data.draw(st.integers(start, naive.num_steps - 1))
+        replayed = RecordedTimeline.from_bytes(server.serialize(start, end))
+        assert [replayed.scene_at(step) for step in range(replayed.num_steps)] == scenes[start : end + 1]
 
 
 @given(st.lists(st.tuples(STEPS, NAMES, st.booleans()), max_size=60), st.integers(0, 79), st.integers(1, 80))
@@ -138,7 +138,7 @@ def test_the_blocks_of_a_timeline_hold_every_step_once() -> None:
 def test_large_steps_make_short_blocks() -> None:
     store = TimelineStore(6)
     for step in range(6):
-        store.put(step, "a", picture(step, 6 << 20))
+        store.put(step, "a", picture(step, 2 * BLOCK_BYTES // 5))
     assert [len(steps) for steps in block_ranges(store, range(6))] == [2, 2, 2]
     store.close()
 

@@ -287,6 +287,18 @@ def test_tabs_are_told_from_which_step_on_scenes_differ(server: TimelineServer) 
     assert tab.told == [("changed", 7), ("changed", None), ("changed", 50), ("changed", 0), ("changed", None)]
 
 
+def test_a_tab_that_is_told_of_a_track_finds_it_there(server: TimelineServer) -> None:
+    heard: list[list[str]] = []
+
+    class Listener(Tab):
+        def sound_changed(self) -> None:
+            heard.append([sound.name for sound in server.audio.sounds()])
+
+    server.connect("one", Listener())
+    server.audio.add_track("voice", np.zeros(8, np.int16), 8000)
+    assert heard[-1] == ["voice"]
+
+
 def test_what_a_tab_does_itself_is_not_sent_back_to_it(server: TimelineServer) -> None:
     tab = Tab()
     client = server.connect("one", tab)

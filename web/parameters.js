@@ -24,8 +24,13 @@ export function readParameters(search, hostname) {
  * link, and splats16 needs no unpacking. A format that was asked for goes first; that it is meant, `settings` tell.
  */
 function formatsOf(asked, hostname) {
-  const preferred = EVERY_FORMAT.includes(asked) ? asked : LOOPBACK.test(hostname) ? "splats16" : "compact";
+  const preferred = EVERY_FORMAT.includes(asked) ? asked : isLoopback(hostname) ? "splats16" : "compact";
   return [preferred, ...EVERY_FORMAT.filter((format) => format !== preferred)];
+}
+
+/** Whether a host name is this machine's own, which means another machine wherever else it is read. */
+export function isLoopback(hostname) {
+  return LOOPBACK.test(hostname);
 }
 
 /** The websocket beside the page: also behind a proxy that adds a path, and wss where the page is https. */

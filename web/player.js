@@ -28,6 +28,8 @@ const ACTIONS = [
 const NO_LIVE = { shown() {}, neverDrawn() {} };
 
 class PlayerPage {
+  #remote; // of the program whose timeline is open
+
   constructor() {
     this.notices = new Notices(element("message"));
     this.stage = new Stage(element("view"), (error) => this.#onDrawingFailed(error), {
@@ -39,7 +41,7 @@ class PlayerPage {
     const { stage, screen, notices, deck } = this;
     const choices = new Choices(location.search);
     this.commands = makeCommands({ stage, screen, sources: undefined, choices, notices, deck }, pageOf(choices, stage));
-    this.bar = new TimelineBar(element("timeline"), { deck, commands: this.commands, hasLive: false });
+    this.bar = new TimelineBar(element("timeline"), { deck, notices, commands: this.commands, hasLive: false });
     this.#listen();
     this.#openWhatIsAsked();
   }
@@ -63,6 +65,7 @@ class PlayerPage {
       on: {
         changed: () => this.#changed(),
         failed: (sentence) => this.notices.say("recording", sentence),
+        ended() {}, // nothing is recorded here
         pictures: (pictures) => this.pictures.show(pictures),
       },
     });
@@ -72,7 +75,8 @@ class PlayerPage {
     this.bar?.update();
     const { isOpen, player, name } = this.deck;
     element("start").hidden = isOpen;
-    element("status").textContent = isOpen && player.isGrowing ? "Being recorded" : "Recording";
+    const what = isOpen && player.isGrowing ? "Replay, still being recorded" : "Replay";
+    element("status").textContent = isOpen ? what : "Player";
     element("model").textContent = isOpen ? [name, player.info.model].filter(Boolean).join(" · ") : "";
   }
 
@@ -121,7 +125,9 @@ class PlayerPage {
   async #open(source, title) {
     this.notices.say("recording", "");
     const isOpen = await this.deck.open(source, title);
-    if (isOpen) source.attach?.(this.deck.player); // a program steers its viewers
+    if (!isOpen) return;
+    this.#remote?.close();
+    this.#remote = source.attach?.(this.deck.player); // a program steers its viewers
   }
 
   #onDrawingFailed(error) {

@@ -1,13 +1,15 @@
 // Recording and playing wired together for the page with a camera: deck, microphone, panel, and the link to share.
 import { RecordingPanel } from "./panel/recording.js";
+import { isLoopback } from "./parameters.js";
 import { Microphone } from "./source/microphone.js";
 import { watchAddress } from "./source/room.js";
 import { Deck } from "./timeline/deck.js";
-import { recordingOf } from "./timeline/http_source.js";
+import { recordingOf, removeRecording } from "./timeline/http_source.js";
 import { Sounds } from "./timeline/sounds.js";
 import { Pictures } from "./view/pictures.js";
 
 const NEEDS_TOKEN = "Where the service asks for its token, whoever opens it needs that as well.";
+const HERE_ALONE = "It opens on this machine alone: others need the service on an address that they can reach.";
 
 export class Studio {
   #app;
@@ -26,6 +28,7 @@ export class Studio {
     this.#panel = new RecordingPanel(document, {
       deck: this.deck, microphone: this.microphone, commands, connection, sources, notices,
       listRecordings: async () => (await fetch(new URL("recordings", document.baseURI))).json(),
+      removeRecording, confirm: (question) => confirm(question),
       share: () => this.#share(),
     });
   }
@@ -49,6 +52,7 @@ export class Studio {
       on: {
         changed: () => this.update(),
         failed: (sentence) => this.#app.notices.mention("recording", sentence),
+        ended: (sentence) => this.#app.notices.say("ended", sentence),
         pictures: (shown) => pictures.show(shown),
       },
     });
@@ -77,11 +81,12 @@ export class Studio {
     const { welcome } = this.#app.connection;
     if (welcome === null) return "There is no connection to the server, so there is nothing to watch yet.";
     const address = watchAddress(document.baseURI, welcome.room ?? welcome.session_id);
+    const note = isLoopback(location.hostname) ? HERE_ALONE : NEEDS_TOKEN;
     try {
       await navigator.clipboard.writeText(address);
-      return `The link is copied: ${address}\n${NEEDS_TOKEN}`;
+      return `The link is copied: ${address}\n${note}`;
     } catch {
-      return `Watch this camera at ${address}`; // no clipboard here, or it was forbidden
+      return `Watch this camera at ${address}\n${note}`; // no clipboard here, or it was forbidden
     }
   }
 }

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from splatcam.export.decoded import ExportFailed
 from splatcam.rendering.soundtrack import FilmSound
 from splatcam.timeline import RecordedTimeline
 from splatcam.timeline.audio import Sound
@@ -20,6 +21,7 @@ MAX_FPS = 120.0
 MIN_FPS = 0.2
 ROUNDING_S = 1e-6
 LONGEST_FILM_S = 24 * 3600.0
+MAX_SAMPLES = 1 << 27  # of a film: two hours of a microphone, half a gigabyte while they are mixed
 
 Array = np.ndarray[Any, Any]
 
@@ -72,16 +74,20 @@ def _of_camera(facts: list[StepFacts], fps: float) -> Timing:
 
 
 def sound_of(recorded: RecordedTimeline, steps: range, timing: Timing) -> FilmSound | None:
-    """All that is heard while the steps are shown, mixed; None for silence."""
+    """All that is heard while the steps are shown, mixed; None for silence. Raises ExportFailed."""
     tracks = [*_timed_tracks(recorded, timing), *_plain_tracks(recorded, steps)]
     if not tracks:
         return None
     rate = max(track.sample_rate for _, track in tracks)
     channels = max(track.samples.shape[1] for _, track in tracks)
-    mix = np.zeros((round(timing.seconds * rate), channels), np.float32)
+    count = round(timing.seconds * rate)
+    if count * channels > MAX_SAMPLES:
+        raise ExportFailed("its sound is too long for a film: take some of the steps, with --first and --last")
+    mix = np.zeros((count, channels), np.float32)
     for at_s, track in tracks:
-        _add(mix, round(at_s * rate), _resampled(track, rate) * track.volume)
-    return FilmSound(rate, np.clip(np.round(mix), -32768, 32767).astype(np.int16))
+        first = round(at_s * rate)
+        _add(mix, first, _resampled(track, rate, count - first) * track.volume)
+    return FilmSound(rate, np.clip(np.round(mix, out=mix), -32768, 32767, out=mix).astype(np.int16))
 
 
 def _timed_tracks(recorded: RecordedTimeline, timing: Timing) -> list[tuple[float, Sound]]:
@@ -108,12 +114,12 @@ def _plain_tracks(recorded: RecordedTimeline, steps: range) -> list[tuple[float,
     return [(cut.start_step / fps, cut) for cut in cuts if cut is not None]
 
 
-def _resampled(sound: Sound, rate: int) -> Array:
-    """[N, channels] f32 at another rate, between neighbours: enough where rates differ at all."""
+def _resampled(sound: Sound, rate: int, most: int) -> Array:
+    """[N, channels] f32 at another rate, between neighbours: enough where rates differ at all. At `most` so many."""
     samples = sound.samples.astype(np.float32)
     if sound.sample_rate == rate:
         return samples
-    at = np.arange(int(len(samples) * rate / sound.sample_rate)) * (sound.sample_rate / rate)
+    at = np.arange(min(int(len(samples) * rate / sound.sample_rate), most)) * (sound.sample_rate / rate)
     columns = [np.interp(at, np.arange(len(samples)), column) for column in samples.T]
     return np.stack(columns, axis=1).astype(np.float32)
 

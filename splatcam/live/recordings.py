@@ -66,7 +66,10 @@ class Recordings:
         return take
 
     async def close(self) -> None:
-        """Ends all of them in order. Returns when their files are whole, or the disk takes too long."""
+        """Ends all of them in order. Returns when their files are whole, or the disk takes too long. A second time it
+        waits for nothing more."""
+        if self._is_closed:
+            return
         self._is_closed = True
         tasks = list(self._running.values())
         for take in list(self._running):

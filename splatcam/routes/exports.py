@@ -64,7 +64,7 @@ class Exporter:
         Cancelled, it leaves nothing.
         """
         target = take.with_name(f"{PREFIX}{secrets.token_hex(8)}.{form}")
-        _remove_forgotten(take.parent)
+        await asyncio.to_thread(_remove_forgotten, take.parent)  # a slow disk holds up no stream
         try:
             async with self._lane(LANES[form]):
                 await self._make(LANES[form], [str(take), "-o", str(target), *arguments])
@@ -93,6 +93,8 @@ class Exporter:
         )  # fmt: skip
         self._running[lane] = process
         try:
+            if self._is_closed:  # while it was being started
+                raise Busy
             assert process.stderr is not None
             told = await process.stderr.read()
             status = await process.wait()

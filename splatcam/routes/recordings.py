@@ -5,8 +5,9 @@ Known by ids alone: no path can be asked for, and nothing else of the folder is 
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response, Streami
 from splatcam.timeline.block_file import BlockFileError
 from splatcam.timeline.takes import TakeRuns, Takes, UnknownTake
 
+logger = logging.getLogger("splatcam")
 NO_STORE = {"Cache-Control": "no-store"}
 MEDIA_TYPE = "application/octet-stream"
 CHUNK_BYTES = 256 << 10
@@ -31,38 +33,22 @@ def recordings_router(takes: Takes) -> APIRouter:
 
     @router.get("")
     def listed() -> Response:
-        return JSONResponse([facts.__dict__ for facts in takes.listed()], headers=NO_STORE)
+        return answered(lambda: JSONResponse([facts.__dict__ for facts in takes.listed()], headers=NO_STORE))
 
     @router.get("/{take_id}/index")
     def index(take_id: str, request: Request) -> Response:
         after = request.query_params.get("after", "0")
         if not BLOCK_NUMBER.fullmatch(after):
             return refused(400, "after is the number of a block")
-        try:
-            return JSONResponse(index_of(takes, take_id, int(after)), headers=NO_STORE)
-        except UnknownTake:
-            return unknown()
-        except BlockFileError as error:
-            return refused(422, str(error))
+        return answered(lambda: JSONResponse(index_of(takes, take_id, int(after)), headers=NO_STORE))
 
     @router.api_route("/{take_id}/take.scam", methods=["GET", "HEAD"])
     def take(take_id: str, request: Request) -> Response:
-        try:
-            path = takes.find(take_id)
-            size_bytes = path.stat().st_size
-        except (UnknownTake, FileNotFoundError):
-            return unknown()
-        return file_response(path, size_bytes, request)
+        return answered(lambda: file_response(takes.find(take_id), request))
 
     @router.delete("/{take_id}")
     def remove(take_id: str) -> Response:
-        try:
-            takes.remove(take_id)
-        except UnknownTake:
-            return unknown()
-        except TakeRuns:
-            return refused(409, "this is being recorded: end it first")
-        return Response(status_code=204, headers=NO_STORE)
+        return answered(lambda: removed(takes, take_id))
 
     return router
 
@@ -78,8 +64,24 @@ def index_of(takes: Takes, take_id: str, after: int) -> dict[str, Any]:
     }
 
 
-def unknown() -> Response:
-    return refused(404, "there is no recording of that name")
+def removed(takes: Takes, take_id: str) -> Response:
+    takes.remove(take_id)
+    return Response(status_code=204, headers=NO_STORE)
+
+
+def answered(make: Callable[[], Response]) -> Response:
+    """What `make` answers, or in words why it does not."""
+    try:
+        return make()
+    except (UnknownTake, FileNotFoundError):  # the latter: removed in this moment
+        return refused(404, "there is no recording of that name")
+    except TakeRuns:
+        return refused(409, "this is being recorded: end it first")
+    except BlockFileError as error:
+        return refused(422, str(error))
+    except OSError as error:
+        logger.warning("the recordings' folder: %s", error)
+        return refused(503, f"the disk with the recordings does not do it now: {error.strerror}")
 
 
 def refused(status: int, sentence: str) -> Response:
@@ -106,8 +108,9 @@ class Part:
                 yield chunk
 
 
-def file_response(path: Path, size_bytes: int, request: Request) -> Response:
+def file_response(path: Path, request: Request) -> Response:
     """What is there now of a file that only ever grows: so a part of it never changes, and needs no tag."""
+    size_bytes = path.stat().st_size
     headers = {
         **NO_STORE,
         "Accept-Ranges": "bytes",

@@ -124,6 +124,7 @@ class AudioTracks:
         if name in self._tracks:
             self._tracks[name].remove()
         self._tracks[name] = track
+        self._changed()  # once more: whoever looked when it was told before found it missing
         return track
 
     def sounds(self) -> list[Sound]:

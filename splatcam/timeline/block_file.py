@@ -225,7 +225,7 @@ class BlockReader:
         file = path.open("rb", buffering=0)
         try:
             return cls(file, path.name)
-        except BlockFileError:
+        except (BlockFileError, OSError):
             file.close()
             raise
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from splatcam.timeline.timeline_file import MAX_AUDIO_BYTES, AudioPart
 
@@ -25,14 +25,8 @@ class HeardPiece:
     samples: bytes
 
     @property
-    def end_ms(self) -> float:
-        return self.captured_at_ms + len(self.samples) / SAMPLE_BYTES / self.sample_rate * 1e3
-
-    def goes_on(self, other: HeardPiece) -> bool:
-        return other.sample_rate == self.sample_rate and abs(other.captured_at_ms - self.end_ms) <= GAP_MS
-
-    def followed_by(self, other: HeardPiece) -> HeardPiece:
-        return HeardPiece(self.captured_at_ms, self.sample_rate, self.samples + other.samples)
+    def lasts_ms(self) -> float:
+        return len(self.samples) / SAMPLE_BYTES / self.sample_rate * 1e3
 
 
 class HeardQueue:
@@ -67,9 +61,7 @@ class HeardQueue:
         """What waits, oldest first; where there are many gaps, a part of it."""
         parts: list[AudioPart] = []
         while self._pieces and len(parts) < PARTS_AT_ONCE:
-            piece = self._pieces.popleft()
-            while self._pieces and piece.goes_on(self._pieces[0]):
-                piece = piece.followed_by(self._pieces.popleft())
+            piece = self._next_whole()
             self._bytes -= len(piece.samples)
             self._left_bytes -= len(piece.samples)
             parts.append(self._part(piece))
@@ -78,6 +70,18 @@ class HeardQueue:
     def clear(self) -> None:
         self._pieces.clear()
         self._bytes = 0
+
+    def _next_whole(self) -> HeardPiece:
+        """The oldest piece with those that go on with it, put together once: the live path waits for our owner's lock
+        meanwhile."""
+        first = self._pieces.popleft()
+        samples, end_ms = [first.samples], first.captured_at_ms + first.lasts_ms
+        while self._pieces and first.sample_rate == (piece := self._pieces[0]).sample_rate:
+            if abs(piece.captured_at_ms - end_ms) > GAP_MS:
+                break
+            samples.append(self._pieces.popleft().samples)
+            end_ms += piece.lasts_ms
+        return replace(first, samples=b"".join(samples))
 
     def _part(self, piece: HeardPiece) -> AudioPart:
         return AudioPart(

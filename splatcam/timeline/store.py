@@ -166,12 +166,15 @@ class TimelineStore:
             checkpoint = self._recorded_at(steps.start - 1, without=changes[0].keys())
             return Block(steps.start, tuple(Step(written) for written in changes), checkpoint)
 
-    def written_sizes(self, step: int) -> list[int]:
-        """The bytes of each node that a step wrote, for who cuts blocks."""
+    def written_sizes(self, steps: range) -> dict[int, list[int]]:
+        """Step → the bytes of each node that it wrote, of those that wrote any, for who cuts blocks."""
+        sizes: dict[int, list[int]] = {}
         with self._lock:
-            within = range(step, step + 1)
-            blobs = (blob for history in self._histories.values() for _, blob in history.within(within))
-            return [self._pool.size_bytes(blob) for blob in blobs if blob is not None]
+            for history in self._histories.values():
+                for step, blob in history.within(steps):
+                    if blob is not None:
+                        sizes.setdefault(step, []).append(self._pool.size_bytes(blob))
+        return sizes
 
     # ------------------------------------------------------------ inside
 

@@ -33,7 +33,7 @@ from splatcam.timeline.payload import Map, PayloadError
 from splatcam.timeline.store import TimelineStore
 
 BLOCK_STEPS = 32
-BLOCK_BYTES = 16 << 20  # a block ends before it grows beyond; one step may be larger
+BLOCK_BYTES = 4 << 20  # a block ends before it grows beyond; one step may be larger: a seek waits for one block
 AUDIO_BLOCK_BYTES = 4 << 20
 MAX_AUDIO_BYTES = 1 << 29  # of all tracks of a file
 DEFAULT_CACHE_BYTES = 96 << 20  # of decoded blocks
@@ -104,9 +104,10 @@ def _write_blocks(writer: BlockWriter, store: TimelineStore, sounds: list[Sound]
 
 def block_ranges(store: TimelineStore, steps: range) -> Iterator[range]:
     """`steps` in blocks: a few dozen steps, less where they are large. Also what a page fetches at a time."""
+    written = store.written_sizes(steps)
     first, size_bytes, nodes = steps.start, 0, 0
     for step in steps:
-        sizes = store.written_sizes(step)
+        sizes = written.get(step, [])
         is_full = size_bytes + sum(sizes) > BLOCK_BYTES or nodes + len(sizes) > MAX_NAMES or step - first >= BLOCK_STEPS
         if step > first and is_full:
             yield range(first, step)
@@ -158,7 +159,7 @@ class RecordedTimeline:
         reader = BlockReader.open(path)
         try:
             return cls(reader, path.name, cache_bytes)
-        except BlockFileError:
+        except (BlockFileError, OSError):
             reader.close()
             raise
 

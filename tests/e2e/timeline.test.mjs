@@ -2,7 +2,7 @@
 // are opened, good ones and others.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -217,6 +217,51 @@ test("the player's page plays a recording of the server", async () => {
   await drawn(page, 1);
   await page.keyboard.press(",");
   await drawn(page, 0);
+  await finish(page);
+});
+
+/** A recording that lies at the server already; returns its id. */
+function lay(name) {
+  const id = `20250101-0000${name}`;
+  cpSync(take(), join(folder, "recordings", `${id}.scam`));
+  return id;
+}
+
+test("an export that cannot be made is told in the server's words, and a download comes beside it", async () => {
+  const id = lay("02-aaaaaa");
+  const page = await openPage(browser, `${server.url}/player.html?recording=${id}`);
+  await drawn(page, 0);
+  const refusal = { status: 503, contentType: "text/plain", body: "another export is being made: try again" };
+  let answer;
+  await page.route("**/export.mp4", (route) => (answer = () => route.fulfill(refusal)));
+  const choose = async (name) => {
+    await page.getByText("Export", { exact: true }).click();
+    await page.getByRole("link", { name }).click();
+  };
+  await choose("A film");
+  await says(page, "The server makes the file");
+  const download = page.waitForEvent("download");
+  await choose("The recording itself");
+  assert.equal((await download).suggestedFilename(), `${id}.scam`);
+  answer();
+  await says(page, "Nothing was exported: another export is being made: try again.");
+  await finish(page, (fault) => fault.includes("503"));
+});
+
+test("a recording is deleted from the list where the question is answered with yes", async () => {
+  const id = lay("01-bbbbbb");
+  const page = await openPage(browser, `${server.url}/?source=none`);
+  await page.evaluate((which) => window.splatcam.deck.openRecording(which), id);
+  await page.keyboard.press("q");
+  await page.getByText("Recordings of this server").click();
+  const row = page.locator("#recordings li").last(); // the oldest
+  page.once("dialog", (dialog) => dialog.dismiss());
+  await row.getByText("Delete").click();
+  assert.equal(await page.evaluate(() => window.splatcam.deck.id), id);
+  page.once("dialog", (dialog) => dialog.accept());
+  await row.getByText("Delete").click();
+  await page.waitForFunction(() => window.splatcam.deck.id === null, null, TIMEOUT); // what is gone is not on the screen
+  assert.equal(existsSync(join(folder, "recordings", `${id}.scam`)), false);
   await finish(page);
 });
 

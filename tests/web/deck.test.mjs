@@ -6,7 +6,7 @@ import { makeDeckCommands } from "../../web/timeline/commands.js";
 import { Deck, NEWEST } from "../../web/timeline/deck.js";
 import { ScamError } from "../../web/timeline/scam.js";
 import { picturesOf, resultOf } from "../../web/timeline/step_result.js";
-import { clockText, recordingText, sizeText, stepText, whyNoRecording } from "../../web/timeline/words.js";
+import { clockText, recordingText, sizeText, stepText, whyNoRecording, whyNoStop } from "../../web/timeline/words.js";
 import { golden } from "./golden.mjs";
 import { block, file, goldenTake, info, steps } from "./takes.mjs";
 
@@ -19,9 +19,9 @@ const made = (changes = {}) => ({
   message: "", ...changes,
 });
 
-let deck, screen, told, pictures, frames, sounds, asked;
+let deck, screen, told, ended, pictures, frames, sounds, asked;
 beforeEach(() => {
-  [told, pictures, frames, sounds, asked] = [[], [], [], [], []];
+  [told, pictures, frames, sounds, asked, ended] = [[], [], [], [], [], ""];
   screen = {
     put: [], live: 0, replay: (result, seen) => screen.put.push({ result, seen }), backToLive: () => (screen.live += 1),
   };
@@ -33,7 +33,8 @@ beforeEach(() => {
       return sounds.at(-1);
     },
     on: {
-      changed() {}, failed: (sentence) => told.push(sentence), pictures: (shown) => pictures.push([...shown.keys()]),
+      changed() {}, failed: (sentence) => told.push(sentence), ended: (sentence) => (ended = sentence),
+      pictures: (shown) => pictures.push([...shown.keys()]),
     },
   });
 });
@@ -132,9 +133,32 @@ test("an ended recording is offered until it is closed, a running one is not clo
 
 test("a recording that failed is told, and kept if it holds steps", () => {
   deck.told(made({ state: "failed", message: "The disk is full." }));
-  assert.deepEqual([told, deck.made.state], [["The disk is full."], "failed"]);
+  assert.deepEqual([ended, deck.made.state], ["The recording has ended: The disk is full.", "failed"]);
   deck.told(made({ state: "failed", steps: 0, message: "The disk is full." }));
   assert.equal(deck.made, null);
+});
+
+test("why a recording has ended stands until the next one begins, or until it is closed", () => {
+  const full = made({ message: "the disk is full" });
+  deck.told(full);
+  assert.equal(ended, ""); // its last word comes when the file is whole
+  deck.told({ ...full, state: "ended" });
+  assert.equal(ended, "The recording has ended: the disk is full.");
+  deck.told(made({ id: "r2" }));
+  assert.equal(ended, "");
+  deck.told({ ...full, id: "r2", state: "ended" });
+  deck.close();
+  assert.equal(ended, "");
+});
+
+test("the last word about the recording before takes nothing from the one that runs", () => {
+  deck.told(made({ id: "r2" }));
+  deck.told(made({ id: "r1", state: "ended" }));
+  deck.told(made({ id: "r1", state: "failed", steps: 0, message: "The disk is full." }));
+  assert.deepEqual([deck.made.id, deck.isRecording, told], ["r2", true, []]);
+  assert.equal(ended, "The recording has ended: The disk is full.");
+  deck.told(made({ id: "r2", state: "ended" }));
+  assert.equal(deck.isRecording, false);
 });
 
 test("with the connection a running recording is forgotten, an ended one stays", () => {
@@ -181,6 +205,12 @@ test("a compact result without a picture of its own takes the camera's", () => {
   assert.notDeepEqual(shownAs("compact").color, jpeg);
 });
 
+test("a camera's node that is no picture is nobody's colours", () => {
+  const cloud = { kind: "pointcloud", num_points: 0, points: new Uint8Array(0), colors: new Uint8Array(0) };
+  const scene = new Map([["camera", cloud], ["scene", node("compact_own")]]);
+  assert.equal(resultOf({ scene, info: { source: "recording" } }).color, undefined);
+});
+
 test("a program's nodes are results by name; an unchanged one is the same, and pictures have no place in space", () => {
   const ground = { kind: "pointcloud", num_points: 0, points: new Uint8Array(0), colors: new Uint8Array(0) };
   const note = { kind: "picture", jpeg: Uint8Array.of(255, 216, 255) };
@@ -204,6 +234,7 @@ test("times, sizes and steps in words", () => {
   assert.deepEqual([0, 999, 3.4e6, 2e9].map(sizeText), ["0 kB", "1 kB", "3.4 MB", "2.00 GB"]);
   assert.equal(stepText({ step: 119, numSteps: 600, seconds: 4.1, state: "ready" }), "120 / 600 · 4.1 s");
   assert.equal(stepText({ step: 0, numSteps: 2, seconds: 0, state: "waiting" }), "1 / 2 · 0.0 s …");
+  assert.equal(stepText({ step: 21, numSteps: 22, seconds: null, state: "waiting" }), "22 / 22 …");
   assert.equal(stepText({ numSteps: 0 }), "no step yet");
   assert.equal(recordingText(made({ seconds: 12, size_bytes: 3.4e6, lost: 2 })), "0:12 · 3.4 MB · 2 lost");
 });
@@ -216,4 +247,6 @@ test("why nothing can be recorded is one sentence, or none", () => {
   assert.match(reason({ welcome: null }), /no connection/);
   assert.match(reason({ welcome: { recording: "off" } }), /--record off/);
   assert.match(reason({ hasSource: false }), /Start a camera/);
+  assert.deepEqual([whyNoStop(null), whyNoStop(welcome)], ["", ""]);
+  assert.match(whyNoStop({ recording: "always" }), /records every camera/);
 });

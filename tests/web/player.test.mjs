@@ -216,6 +216,16 @@ test("it plays each step in turn, as it was received, and stops at the end", asy
   assert.deepEqual([player.step, player.isPlaying], [0, true]);
 });
 
+test("when a step was is known only with its block", async () => {
+  const source = new FakeSource([3, 3, 3, 3]);
+  const player = await playerOf(source);
+  await run(player, 100);
+  player.seek(11);
+  assert.deepEqual([player.state, player.seconds], ["waiting", null]);
+  await run(player, 100);
+  assert.equal(player.seconds, 0.44);
+});
+
 test("twice the speed takes half the time, and speeds beyond the limits are the limits", async () => {
   const player = await playerOf(new FakeSource([10, 10]));
   player.speed = 2;

@@ -164,19 +164,34 @@ test("what changed is fetched again, and forgotten first where that was asked fo
   assert.deepEqual([player.done, source.forgotten], [["refresh", "refresh"], 1]);
 });
 
+test("words are done one after the other, also where one of them waits for the server", async () => {
+  const { player, hear } = connected();
+  let answer;
+  player.refresh = () => new Promise((done) => (answer = done));
+  await hear({ changed: true, playback: { step: 5, speed: 1, is_playing: false } });
+  await hear({ playback: { step: 7, speed: 1, is_playing: false } });
+  assert.deepEqual(player.done, []);
+  answer();
+  await new Promise((done) => setImmediate(done));
+  assert.deepEqual(player.done, ["seek 5", "seek 7"]);
+});
+
 test("a lost socket is opened again, and what changed meanwhile is fetched", async () => {
   const { player, sockets, pass } = connected();
   sockets[0].onclose();
   pass(20_000);
   assert.equal(sockets.length, 2);
   sockets[1].onopen();
+  await new Promise((done) => setImmediate(done));
   assert.deepEqual(player.done, ["refresh"]);
   assert.deepEqual(sockets[1].sent, [{ step: 0, speed: 1, is_playing: false }]);
 });
 
-test("a closed remote opens nothing any more", () => {
-  const { sockets, pass, remote } = connected();
+test("a closed remote opens nothing any more, and moves nothing", async () => {
+  const { player, sockets, pass, remote, hear } = connected();
   remote.close();
+  await hear({ refresh: true, playback: { step: 5, speed: 1, is_playing: true } });
+  assert.deepEqual(player.done, []);
   sockets[0].onclose();
   pass(60_000);
   assert.equal(sockets.length, 1);

@@ -138,6 +138,49 @@ test("without times pieces of a track follow each other from its step on", async
   assert.deepEqual([context.started[0].volume, context.started[0].samples.length], [0.5, 2]);
 });
 
+test("pieces follow each other in the order of the file, whichever the server sends first", async () => {
+  player.info = { source: "timeline", fps: 10 };
+  player.facts = null;
+  const loud = (value) => new Uint8Array(new Int16Array(RATE / 4).fill(value).buffer);
+  add("a", { samples: loud(16384) });
+  add("b", { samples: loud(-32768) });
+  const slow = blocks.get("a");
+  let answer;
+  blocks.set("a", new Promise((done) => (answer = done)));
+  await run(0.1);
+  answer(slow);
+  await run(0.2);
+  assert.deepEqual(context.started.map(({ samples }) => samples[0][0]), [0.5, -1]);
+});
+
+test("a piece that comes when the program has other sounds already is nobody's", async () => {
+  player.info = { source: "timeline", fps: 10 };
+  player.facts = null;
+  add("a, version 1", {});
+  const late = blocks.get("a, version 1");
+  let answer;
+  blocks.set("a, version 1", new Promise((done) => (answer = done)));
+  await run(0.05);
+  player.soundBlocks = [];
+  add("a, version 2", {});
+  await run(0.05);
+  answer(late);
+  await run(0.2);
+  assert.equal(context.started.length, 1);
+  assert.ok(context.started[0].at <= 0.2, "it does not follow the one that is gone");
+});
+
+test("while the browser lets nothing be heard nothing is scheduled", async () => {
+  add("a", { captured_at_ms: 1000 });
+  context.state = "suspended";
+  context.resume = () => {};
+  await run(0.2);
+  assert.equal(context.started.length, 0);
+  context.state = "running";
+  await run(0.05);
+  assert.equal(context.started.length, 1);
+});
+
 test("a program's sound that was written anew takes the place of the old one", async () => {
   player.info = { source: "timeline", fps: 10 };
   player.facts = null;

@@ -1,6 +1,6 @@
 // Recording, as the page shows it: the button with its reasons, the badge, the bar, the microphone's switch, the link
 // to share and the list of what the server has. The DOM's side of timeline/deck.js.
-import { recordingText, sizeText, whyNoRecording } from "../timeline/words.js";
+import { recordingText, sizeText, whyNoRecording, whyNoStop } from "../timeline/words.js";
 import { TimelineBar } from "./timeline_bar.js";
 
 const LIST_MOST = 50;
@@ -9,16 +9,18 @@ export class RecordingPanel {
   #document;
   #options;
   #bar;
+  #listedWith = null; // what was being made
 
   /**
    * options: {deck, commands, connection, sources (undefined where another's camera is watched), microphone, notices,
-   * listRecordings() → promise of the server's list, share() → promise of the sentence that says what was done}.
+   * listRecordings() → promise of the server's list, removeRecording(id) → promise of why it was not removed, "" where
+   * it was, confirm(question) → whether it is meant, share() → promise of the sentence that says what was done}.
    */
   constructor(document, options) {
     this.#document = document;
     this.#options = options;
     const { deck, commands, sources, microphone, notices } = options;
-    this.#bar = new TimelineBar(this.#element("timeline"), { deck, commands, hasLive: true });
+    this.#bar = new TimelineBar(this.#element("timeline"), { deck, commands, notices, hasLive: true });
     this.#element("share").hidden = sources === undefined;
     this.#element("share").addEventListener("click", async () => notices.mention("share", await options.share()));
     const isOn = this.#element("microphone");
@@ -38,10 +40,14 @@ export class RecordingPanel {
 
   /** Starts or stops; where that cannot be, it says why. */
   toggle() {
-    const { deck, connection, notices, sources } = this.#options;
-    if (deck.isRecording && sources !== undefined) connection.record("stop");
-    else if (this.reason === "") connection.record("start");
-    else notices.mention("recording", this.reason);
+    const { connection, notices } = this.#options;
+    const reason = this.#isOurs ? whyNoStop(connection.welcome) : this.reason;
+    if (reason === "") connection.record(this.#isOurs ? "stop" : "start");
+    else notices.mention("recording", reason);
+  }
+
+  get #isOurs() {
+    return this.#options.deck.isRecording && this.#options.sources !== undefined;
   }
 
   /** The deck, the connection or the microphone has changed. */
@@ -53,6 +59,9 @@ export class RecordingPanel {
     badge.hidden = !deck.isRecording;
     if (deck.isRecording) write(badge, recordingText(deck.made));
     this.#element("microphone").checked = microphone.isOn;
+    const state = deck.made && `${deck.made.id} ${deck.made.state}`;
+    if (state !== this.#listedWith && this.#element("list-recordings").open) this.list();
+    this.#listedWith = state;
   }
 
   async list() {
@@ -67,9 +76,8 @@ export class RecordingPanel {
   }
 
   #showButton() {
-    const { deck, sources } = this.#options;
     const button = this.#element("toolbar").querySelector('[data-action="record"]');
-    const isOurs = deck.isRecording && sources !== undefined;
+    const isOurs = this.#isOurs;
     const reason = isOurs ? "" : this.reason;
     const title = isOurs ? "Stop recording (C)" : reason === "" ? "Record (C)" : `Record: ${reason}`;
     if (button.title !== title) button.title = title;
@@ -87,7 +95,24 @@ export class RecordingPanel {
     const open = this.#make("button", { type: "button", textContent: when });
     open.addEventListener("click", () => this.#options.deck.openRecording(id));
     row.append(open, this.#make("span", { textContent: facts }));
+    if (state !== "recording") row.append(this.#deleteButton(id, when));
     return row;
+  }
+
+  #deleteButton(id, when) {
+    const button = this.#make("button", { type: "button", textContent: "Delete" });
+    button.setAttribute("aria-label", `Delete the recording of ${when}`);
+    button.addEventListener("click", () => this.#remove(id, when));
+    return button;
+  }
+
+  async #remove(id, when) {
+    const { deck, notices, confirm, removeRecording } = this.#options;
+    if (!confirm(`Delete the recording of ${when} from the server? It cannot be brought back.`)) return;
+    const reason = await removeRecording(id);
+    if (reason !== "") notices.mention("recording", `It was not deleted: ${reason}.`);
+    else if (deck.tape?.id === id) deck.close();
+    await this.list();
   }
 
   #element(id) {

@@ -2,11 +2,8 @@
 // page with a player has the same. What the buttons do is handed in.
 import { nearestSpeed, SPEEDS } from "../timeline/speeds.js";
 import { stepText } from "../timeline/words.js";
+import { ExportMenu } from "./export_menu.js";
 
-const EXPORTS = {
-  "export.html": "One HTML file that plays offline", "export.zip": "A .ply of each step (.zip)",
-  "export.mp4": "A film (.mp4)", "take.scam": "The recording itself (.scam)",
-};
 const ICONS = {
   play: "M8 5l11 7-11 7z", pause: "M8 5v14M16 5v14", previous: "M17 6l-8 6 8 6zM7 6v12", next: "M7 6l8 6-8 6zM17 6v12",
   loop: "M5 12a6 6 0 0 1 6-6h6M14 3l3 3-3 3M19 12a6 6 0 0 1-6 6H7M10 15l-3 3 3 3", close: "M6 6l12 12M18 6L6 18",
@@ -20,8 +17,8 @@ export class TimelineBar {
   #parts;
 
   /**
-   * root: an empty element; options: {deck, commands: of timeline/commands.js, hasLive: whether there is a live picture
-   * to go back to}.
+   * root: an empty element; options: {deck, commands: of timeline/commands.js, notices, hasLive: whether there is a
+   * live picture to go back to}.
    */
   constructor(root, options) {
     this.#document = root.ownerDocument;
@@ -37,7 +34,7 @@ export class TimelineBar {
     const { tape, player } = deck;
     this.#root.hidden = tape === null;
     if (tape === null) return;
-    const { slider, label, play, speed, loop, live, menu } = this.#parts;
+    const { slider, label, play, speed, loop, live, close, menu } = this.#parts;
     const isLive = player === null;
     Object.assign(slider, { max: Math.max(tape.numSteps - 1, 0), disabled: tape.numSteps === 0 });
     if (slider.value !== String(tape.step)) slider.value = tape.step;
@@ -48,13 +45,13 @@ export class TimelineBar {
     speed.value = String(nearestSpeed(player?.speed ?? 1));
     speed.disabled = loop.disabled = isLive;
     loop.setAttribute("aria-pressed", String(player?.loop ?? false));
-    live.hidden = !hasLive;
+    live.hidden = close.hidden = !hasLive;
     live.disabled = isLive;
-    this.#offerExports(menu, tape.id);
+    menu.offer(tape.id);
   }
 
   #build() {
-    const { commands, deck } = this.#options;
+    const { commands, deck, notices } = this.#options;
     const slider = this.#make("input", { type: "range", min: 0, step: 1, className: "seek" });
     slider.setAttribute("aria-label", "Step of the recording");
     slider.addEventListener("input", () => deck.seek(Number(slider.value)));
@@ -67,14 +64,13 @@ export class TimelineBar {
     const live = this.#make("button", { type: "button", className: "live", textContent: "Go live" });
     live.title = "Back to the live picture (G)";
     live.addEventListener("click", commands.goLive);
-    const menu = this.#make("details", { className: "exports" });
-    menu.append(this.#make("summary", { textContent: "Export" }), this.#make("div", { className: "links" }));
+    const menu = new ExportMenu(this.#document, (sentence) => notices.mention("export", sentence));
     const close = this.#button("close", "Close the recording", commands.closeTape);
     close.className = "close";
     const row = this.#make("div", { className: "keys" });
-    row.append(previous, play, next, label, speed, loop, menu, live, close);
+    row.append(previous, play, next, label, speed, loop, menu.root, live, close);
     this.#root.append(slider, row);
-    return { slider, label, play, speed, loop, live, menu };
+    return { slider, label, play, speed, loop, live, close, menu };
   }
 
   #speeds() {
@@ -104,17 +100,6 @@ export class TimelineBar {
     svg.append(this.#document.createElementNS(SVG, "path"));
     svg.firstChild.setAttribute("d", ICONS[icon]);
     button.replaceChildren(svg);
-  }
-
-  /** Of what lies at the server: a file that was dropped is there already. */
-  #offerExports(menu, id) {
-    menu.hidden = id === null;
-    if (menu.dataset.id === String(id)) return;
-    menu.dataset.id = String(id);
-    const links = Object.entries(EXPORTS).map(([file, textContent]) =>
-      this.#make("a", { href: `recordings/${encodeURIComponent(id)}/${file}`, download: "", textContent }),
-    );
-    menu.querySelector(".links").replaceChildren(...links);
   }
 
   #make(tag, properties) {

@@ -3,6 +3,7 @@
 import { Player } from "./player.js";
 import { ScamError } from "./scam.js";
 import { picturesOf, resultOf } from "./step_result.js";
+import { endText } from "./words.js";
 
 export const NEWEST = Infinity; // the step that was recorded last
 
@@ -21,8 +22,9 @@ export class Deck {
 
   /**
    * options: {screen, now() → ms, nextFrame(callback), as requestAnimationFrame, sourceOf(id) → blocks of a recording
-   * of the server, makeSounds(player, source) → {tick(), close()}, on: {changed(), failed(sentence), pictures(Map of
-   * name → JPEG, of the step that is shown)}}.
+   * of the server, makeSounds(player, source) → {tick(), close()}, on: {changed(), failed(sentence), ended(sentence: why
+   * the recording that was made has ended; "" where that is the past), pictures(Map of name → JPEG, of the step that
+   * is shown)}}.
    */
   constructor(options) {
     this.#options = options;
@@ -96,7 +98,8 @@ export class Deck {
 
   /** As goLive; the recording that was made is not offered any more. */
   close() {
-    if (this.made?.state !== "recording") this.made = null;
+    if (!this.isRecording) this.made = null;
+    this.#options.on.ended("");
     this.goLive();
   }
 
@@ -106,10 +109,15 @@ export class Deck {
     return this.made?.state === "recording";
   }
 
-  /** A `recording` message. One that failed before its first step is nothing to look at. */
+  /**
+   * A `recording` message. One that failed before its first step is nothing to look at; the last word about the one
+   * before may come when the next one runs already.
+   */
   told(message) {
-    this.made = message.state === "failed" && message.steps === 0 ? null : message;
-    if (message.message !== "") this.#options.on.failed(message.message);
+    if (message.state === "recording" && message.id !== this.made?.id) this.#options.on.ended("");
+    const isOfThePast = this.isRecording && message.state !== "recording" && message.id !== this.made.id;
+    if (!isOfThePast) this.made = message.state === "failed" && message.steps === 0 ? null : message;
+    if (message.state !== "recording" && message.message !== "") this.#options.on.ended(endText(message));
     this.#options.on.changed();
   }
 

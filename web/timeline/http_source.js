@@ -53,6 +53,17 @@ export function recordingOf(id) {
   return new HttpSource(new URL(`recordings/${encodeURIComponent(id)}/`, document.baseURI), fetch.bind(globalThis));
 }
 
+/** Resolves to why the server did not remove it; "" where it is gone. */
+export async function removeRecording(id) {
+  const address = new URL(`recordings/${encodeURIComponent(id)}`, document.baseURI);
+  try {
+    const response = await fetch(address, { method: "DELETE" });
+    return response.ok || response.status === 404 ? "" : await response.text();
+  } catch {
+    return "the server does not answer";
+  }
+}
+
 function entryOf([offset, sizeBytes, kind, firstStep, numSteps]) {
   return { offset, sizeBytes, kind, firstStep, numSteps };
 }

@@ -83,11 +83,11 @@ export class Player {
     return isHere && !(this.isPlaying && this.#isHeld) ? "ready" : "waiting";
   }
 
-  /** Since the first step, as it was recorded. */
+  /** Since the first step, as it was recorded; null while the block that tells is not here. */
   get seconds() {
-    const at = this.#factsOf(this.step)?.receivedAtMs;
-    const fps = this.info?.fps ?? 1;
-    return at === undefined || this.#startMs === undefined ? this.step / fps : (at - this.#startMs) / 1000;
+    const facts = this.#factsOf(this.step);
+    if (facts === null) return this.step / this.info.fps; // a program's steps come at its rate
+    return facts === undefined || this.#startMs === undefined ? null : (facts.receivedAtMs - this.#startMs) / 1000;
   }
 
   get facts() {
@@ -106,7 +106,7 @@ export class Player {
   /** Whether a block of sound lies about where the player is. Those of a program lie before all steps. */
   isNear({ beforeStep }) {
     if (this.info.source === "timeline") return true;
-    const at = this.#entries.indexOf(this.#entryOf(this.step));
+    const at = this.#indexAt(this.step);
     const [from, to] = [this.#entries[Math.max(at - 1, 0)], this.#entries[at + BLOCKS_AHEAD]];
     return beforeStep >= from.firstStep && beforeStep <= (to?.firstStep ?? Infinity);
   }
@@ -223,7 +223,7 @@ export class Player {
   }
 
   #lookAhead(entry) {
-    const at = this.#entries.indexOf(entry);
+    const at = this.#indexAt(this.step);
     if (this.isPlaying && this.#isHeld && at + 1 < this.#entries.length) this.#cache.want(this.#entries[at + 1]);
     const soon = Array.from({ length: BLOCKS_AHEAD }, (_, i) => this.#entries[at + this.#direction * (i + 1)]);
     if (this.#startMs === undefined && this.#cache.has(entry)) soon.unshift(this.#entries[0]);
@@ -255,13 +255,18 @@ export class Player {
   }
 
   #entryOf(step) {
+    return this.#entries[this.#indexAt(step)];
+  }
+
+  /** By halves: of a long recording it is asked for thousands of sounds at each drawing. */
+  #indexAt(step) {
     let [low, high] = [0, this.#entries.length - 1];
     while (low < high) {
       const middle = (low + high + 1) >> 1;
       if (this.#entries[middle].firstStep <= step) low = middle;
       else high = middle - 1;
     }
-    return this.#entries[low];
+    return low;
   }
 
   // ---------------------------------------------------------------- the source

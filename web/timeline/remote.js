@@ -18,6 +18,7 @@ export class Remote {
   #told = null; // what the program believes: {step, speed, isPlaying, atMs}; null: it is to be told
   #wasOpen = false;
   #isClosed = false;
+  #heard = Promise.resolve(); // until the words so far are done: one that waits for a server is not overtaken
 
   /** source: a ProgramSource; openSocket() → a WebSocket; schedule(callback, ms), as setTimeout. */
   constructor({ player, source, openSocket, now, schedule, random }) {
@@ -41,8 +42,13 @@ export class Remote {
 
   // ---------------------------------------------------------------- the program's wishes
 
+  #hear(word) {
+    this.#heard = this.#heard.finally(() => this.#do(word));
+  }
+
   /** word: {playback?: {step, speed, is_playing}, changed?, refresh?}. */
-  async #hear(word) {
+  async #do(word) {
+    if (this.#isClosed) return;
     if (word.refresh) this.#source.forget();
     if (word.refresh || word.changed) await this.#refresh();
     if (word.playback !== undefined) this.#follow(word.playback);
@@ -91,7 +97,7 @@ export class Remote {
     this.#socket = socket;
     socket.onopen = () => {
       this.#retries.served(this.#now());
-      if (this.#wasOpen) this.#refresh(); // it was lost: what changed meanwhile nobody has told
+      if (this.#wasOpen) this.#hear({ changed: true }); // it was lost: what changed meanwhile nobody has told
       this.#wasOpen = true;
       this.#told = null;
       this.#look();

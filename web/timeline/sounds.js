@@ -14,6 +14,7 @@ export class Sounds {
   #makeContext;
   #context = null; // made when there is something to hear
   #pieces = new Map(); // key of a block → piece or null while it is loaded, or cannot be
+  #isLoading = false;
   #ends = new Map(); // name of a track → where its newest piece ends, of those that tell no time
   #tracks = ""; // of a program: which pieces there are
   #anchor = null; // {contextS, mediaMs, speed}: what was scheduled counts from here
@@ -33,9 +34,12 @@ export class Sounds {
     const wanted = this.#player.soundBlocks.length > 0 && isPlaying && state === "ready" && speed <= FASTEST;
     if (!wanted) return this.#stop();
     this.#context ??= this.#makeContext();
-    if (this.#context.state === "suspended") this.#context.resume(); // begins only after the person did something
     this.#noticeOtherTracks();
     this.#loadNear();
+    if (this.#context.state === "suspended") {
+      this.#context.resume(); // is done only after the person did something: until then its time stands
+      return this.#stop();
+    }
     this.#keepInStep();
     this.#schedule();
   }
@@ -58,25 +62,31 @@ export class Sounds {
     this.#tracks = tracks;
   }
 
+  /** One after the other: the steps go first, and a piece may be placed by where the one before it ends. */
   #loadNear() {
+    if (this.#isLoading) return;
     for (const entry of this.#player.soundBlocks) {
       if (this.#pieces.has(entry.key) || !this.#player.isNear(entry)) continue;
       this.#load(entry);
-      return; // one after the other: the steps go first
+      return;
     }
   }
 
   async #load(entry) {
     const { key } = entry;
+    this.#isLoading = true;
     this.#pieces.set(key, null);
     if (this.#pieces.size > KEPT_PIECES && this.#player.info.source === "recording") {
       this.#pieces.delete(this.#pieces.keys().next().value);
     }
     try {
       const block = await readBlock(await this.#source.read(entry));
-      if (block.kind === Kind.AUDIO) this.#pieces.set(key, this.#placed(parseAudio(block)));
+      const isWanted = block.kind === Kind.AUDIO && this.#pieces.has(key); // not where the program has others by now
+      if (isWanted) this.#pieces.set(key, this.#placed(parseAudio(block)));
     } catch {
       // a recording with a hole in its sound plays all the same
+    } finally {
+      this.#isLoading = false;
     }
   }
 

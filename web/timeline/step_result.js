@@ -35,7 +35,7 @@ function liveResult({ message }, camera) {
     const result = decode(message.slice().buffer);
     if (!isResult(result)) throw new WireError(`${result.type} is no result`);
     // A copy: what goes to the worker takes the buffer behind it along, which is that of the whole block.
-    return result.type === "compact" ? { ...result, color: result.color ?? camera?.jpeg.slice() } : result;
+    return result.type === "compact" ? { ...result, color: result.color ?? camera?.jpeg?.slice() } : result;
   } catch (error) {
     if (error instanceof WireError) throw new ScamError(`a step of the recording cannot be read (${error.message})`);
     throw error;

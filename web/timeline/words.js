@@ -14,16 +14,28 @@ export function sizeText(bytes) {
   return bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(2)} GB`;
 }
 
-/** "120 / 600 · 4.1 s", steps counted from 1. */
+/** "120 / 600 · 4.1 s", steps counted from 1. seconds: null while nobody knows. */
 export function stepText({ step, numSteps, seconds, state }) {
   if (numSteps === 0) return "no step yet";
-  return `${step + 1} / ${numSteps} · ${seconds.toFixed(1)} s${state === "waiting" ? " …" : ""}`;
+  const at = seconds === null ? "" : ` · ${seconds.toFixed(1)} s`;
+  return `${step + 1} / ${numSteps}${at}${state === "waiting" ? " …" : ""}`;
 }
 
 /** What can be said of a running or ended recording: "0:12 · 3.4 MB", and what was lost. */
 export function recordingText({ seconds, size_bytes: bytes, lost }) {
   const missing = lost > 0 ? ` · ${lost} lost` : "";
   return `${clockText(seconds)} · ${sizeText(bytes)}${missing}`;
+}
+
+/** message: a `recording` message that says why the recording has ended. → a sentence for who filmed it. */
+export function endText({ message }) {
+  return `The recording has ended: ${message}${message.endsWith(".") ? "" : "."}`;
+}
+
+/** Why a recording that runs cannot be stopped, as a sentence; "" where it can. */
+export function whyNoStop(welcome) {
+  if (welcome?.recording !== "always") return "";
+  return "This server records every camera: the recording ends with the camera.";
 }
 
 /** Why no recording can be started, as a sentence; "" where it can. welcome: null while there is no connection. */
