@@ -188,6 +188,12 @@ def add_arguments(parser: argparse._ActionsContainer, names: Sequence[str] | Non
         parser.add_argument("--" + name.replace("_", "-"), **options)
 
 
+def add_client_token(parser: argparse._ActionsContainer) -> None:
+    """--token for who asks a service, in place of the service's own."""
+    help_text = "what the service asks of visitors: it stands in the link that it prints (default: $SPLATCAM_TOKEN)"
+    parser.add_argument("--token", default=argparse.SUPPRESS, help=help_text)
+
+
 def settings_from(arguments: argparse.Namespace) -> Settings:
     """Flags over environment over defaults. Raises SettingsError."""
     given = {k: v for k, v in vars(arguments).items() if k in Settings.model_fields}

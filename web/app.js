@@ -168,6 +168,7 @@ class App {
   /** Files that somebody chose or dropped. */
   async #open(files) {
     const { kind, file, files: pictures, sentence } = sortOut(files);
+    this.notices.say("recording", ""); // what was wrong with the file before
     if (kind === "unknown") this.notices.mention("source", sentence);
     else if (kind === "recording") await this.deck.open(new BlobSource(file), { name: file.name });
     else if (kind === "splats") await this.#showFile(file);

@@ -24,7 +24,7 @@ from splatcam.bench.clip import Clip, ClipUnreadable, load_clip
 from splatcam.bench.links import Link, LinkFailed, local_link, websocket_link
 from splatcam.bench.report import ChoiceRecord, FrameRecord, Run, markdown, summarise, write_json
 from splatcam.engine import EngineFailed
-from splatcam.settings import Settings, SettingsError, add_arguments, settings_from
+from splatcam.settings import Settings, SettingsError, add_arguments, add_client_token, settings_from
 from splatcam.variants import FINE_BITS
 
 FORMATS = frozenset(map(str, wire.Format))
@@ -262,7 +262,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--url", help="of a running server, ws://HOST:PORT/ws; without it everything runs in this process"
     )
-    add_arguments(parser.add_argument_group("with --url"), ("token",))
+    add_client_token(parser.add_argument_group("with --url"))
     parser.add_argument(
         "--format", type=formats, default=(str(wire.Format.SPLATS16),), metavar="FORMAT[,FORMAT...]",
         help=f"of {', '.join(wire.Format)}; preferred first (default: splats16)",

@@ -19,7 +19,7 @@ from tqdm import tqdm
 from splatcam.bench.links import LinkFailed, websocket_link
 from splatcam.bench.replay import FORMATS, Client, Plan, ReplayFailed
 from splatcam.commands import arguments as types
-from splatcam.settings import SettingsError, add_arguments, settings_from
+from splatcam.settings import SettingsError, add_client_token, settings_from
 from splatcam.timeline import BlockFileError, Info, LiveStep, Put, Recorder, RecordingReport
 from splatcam.wire import Format
 
@@ -49,9 +49,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--watch", default="newest", metavar="WHOM", help="a room, a session id, or newest (default: newest)"
     )
-    parser.add_argument("-o", "--output", type=Path, default=Path("take.scam"), help="(default: take.scam)")
+    parser.add_argument("-o", "--output", type=Path, default=Path("take.scam"), help="a new file (default: take.scam)")
     parser.add_argument("--seconds", type=types.number(0.1, LONGEST_S), help="(default: until Ctrl-C)")
-    add_arguments(parser, ("token",))
+    add_client_token(parser)
     return parser
 
 

@@ -48,7 +48,7 @@ class Info(_Part):
     """The first block of a file."""
 
     source: Source = "recording"  # of a camera, or made by a program
-    fps: float = Field(30.0, gt=0, le=1000)  # of a recording: about; its steps say when they came
+    fps: float = Field(30.0, gt=0, le=1000)  # of a timeline; the steps of a recording say when they came
     model: str = Field("", max_length=200)  # that saw the camera's frames
     began_at: str = Field("", max_length=64)  # ISO 8601
     room: str = Field("", max_length=64)  # the name under which its camera was watched
