@@ -195,7 +195,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("clip", type=Path)
     parser.add_argument("--steps", type=at_least(2), default=2000)
-    parser.add_argument("--seeks", type=at_least(2), default=200)
+    parser.add_argument("--seeks", type=at_least(2), default=60)
     parser.add_argument("--json", type=file_in_a_folder, help="the same as values")
     return parser
 
