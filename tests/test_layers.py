@@ -32,7 +32,7 @@ ROWS = (
     ("splatcam.variants", "splatcam.frames"),
     ("splatcam.wire", "splatcam.log_format", "splatcam.loop_lag"),
     ("splatcam.gaussians", "splatcam.settings", "splatcam.telemetry", "splatcam.atomic", "splatcam.cores"),
-    ("splatcam.rate_limit", "splatcam.deflate"),
+    ("splatcam.rate_limit", "splatcam.deflate", "splatcam.strict_map"),
     ("splatcam",),
 )
 # The front door of the command line and the tools above all rooms may call each other.

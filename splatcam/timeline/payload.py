@@ -6,6 +6,8 @@ from typing import Any
 
 import msgpack
 
+from splatcam.strict_map import no_extension, string_map
+
 MAX_RAW_BYTES = 1 << 27  # of one payload: eight million splats of 16 bytes
 MAX_CONTAINERS = 1 << 16  # maps and lists of one payload
 MAX_LENGTH = 1 << 12  # of one map or list
@@ -35,7 +37,7 @@ def unpack(raw: bytes) -> Map:
             raw,
             object_pairs_hook=count.end_map,
             list_hook=count.end_list,
-            ext_hook=count.extension,
+            ext_hook=no_extension,
             max_bin_len=MAX_RAW_BYTES,
             max_str_len=MAX_STRING,
             max_array_len=MAX_LENGTH,
@@ -58,19 +60,11 @@ class _Count:
 
     def end_map(self, pairs: list[tuple[Any, Any]]) -> Map:
         self._add(2 * len(pairs))
-        fields = dict(pairs)
-        if len(fields) < len(pairs):
-            raise ValueError("a key comes twice")
-        if not all(isinstance(name, str) for name in fields):
-            raise ValueError("a key is no string")
-        return fields
+        return string_map(pairs)
 
     def end_list(self, values: list[Any]) -> list[Any]:
         self._add(len(values))
         return values
-
-    def extension(self, code: int, data: bytes) -> Any:
-        raise ValueError("an extension type")
 
     def _add(self, values: int) -> None:
         self._containers += 1

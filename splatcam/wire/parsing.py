@@ -7,6 +7,7 @@ from typing import Any
 import msgpack
 from pydantic import TypeAdapter, ValidationError
 
+from splatcam.strict_map import no_extension, string_map
 from splatcam.wire.client import ClientMessage, FrameMessage, Hello, PlainFrame
 from splatcam.wire.terms import ERROR_EXPLANATIONS, JPEG_MAGIC, MAX_WORD_BYTES, PROTOCOL_VERSION, ErrorCode, WireError
 
@@ -63,21 +64,13 @@ class _OneMap:
         self._maps += 1
         if self._maps > 1:
             raise ValueError("a map in a map")
-        fields = dict(pairs)
-        if len(fields) < len(pairs):
-            raise ValueError("a key comes twice")
-        if not all(isinstance(name, str) for name in fields):
-            raise ValueError("a key is no string")
-        return fields
+        return string_map(pairs)
 
     def end_list(self, values: list[Any]) -> list[Any]:
         self._lists += 1
         if self._lists > 1:
             raise ValueError("more than one list")
         return values
-
-    def extension(self, code: int, data: bytes) -> Any:
-        raise ValueError("an extension type")
 
 
 def _unpack_map(data: bytes, max_message_bytes: int) -> dict[str, Any]:
@@ -87,7 +80,7 @@ def _unpack_map(data: bytes, max_message_bytes: int) -> dict[str, Any]:
             data,
             object_pairs_hook=shape.end_map,
             list_hook=shape.end_list,
-            ext_hook=shape.extension,
+            ext_hook=no_extension,
             max_bin_len=max_message_bytes,
             max_str_len=1024,
             max_array_len=16,
