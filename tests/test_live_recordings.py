@@ -1,15 +1,9 @@
-"""Recording as a camera and its viewers meet it: sessions over queues, an engine of paper, real files."""
+"""Recording as a camera and its viewers meet it."""
 
 from __future__ import annotations
 
-import asyncio
-import os
-import threading
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,81 +11,11 @@ from splatcam import wire
 from splatcam.engine import EngineRestarting, EngineStatus
 from splatcam.frame_job import FrameJob, FrameResult
 from splatcam.live import recordings as live_recordings
-from splatcam.live.recordings import Recordings
-from splatcam.live.streams import StreamHub
-from splatcam.settings import RecordMode
-from splatcam.telemetry import Telemetry
 from splatcam.timeline import RecordedTimeline
-from splatcam.timeline.nodes import Picture, Result
-from splatcam.timeline.takes import KEEP_FREE_BYTES, TakeFacts, Takes
 from splatcam.variants import MAX_VARIANTS
 from splatcam.wire import ErrorCode
 from tests.fakes import BROKEN_JPEG, FAULTY_JPEG, JPEG, Client, PaperEngine, connected, model, settled
-
-LARGE = 1 << 40
-START, STOP = wire.Record(action="start"), wire.Record(action="stop")
-
-
-@dataclass
-class Studio:
-    """A hub that records into a folder."""
-
-    hub: StreamHub
-    takes: Takes
-    engine: PaperEngine
-    free_bytes: int = field(default=LARGE)
-
-    def listed(self) -> list[TakeFacts]:
-        return self.takes.listed()
-
-    def steps_of(self, take_id: str) -> list[tuple[int, bytes, bytes]]:
-        """frame_id, JPEG and message of each step."""
-        timeline = RecordedTimeline.open(self.takes.find(take_id))
-        found = []
-        for at in range(timeline.num_steps):
-            facts, scene = timeline.facts_at(at), timeline.scene_at(at)
-            picture, result = scene["camera"], scene["scene"]
-            assert facts is not None and isinstance(picture, Picture) and isinstance(result, Result)
-            found.append((facts.frame_id, picture.jpeg, result.message))
-        timeline.close()
-        return found
-
-
-@asynccontextmanager
-async def studio(
-    folder: Path, mode: RecordMode = "asked", engine: PaperEngine | None = None, max_bytes: int = LARGE
-) -> AsyncIterator[Studio]:
-    telemetry = Telemetry()
-    takes = Takes(folder, max_bytes, lambda _: made.free_bytes)
-    recordings = Recordings(takes, mode, telemetry)
-    engine = engine or PaperEngine()
-    made = Studio(StreamHub(engine, telemetry, recordings), takes, engine)
-    try:
-        yield made
-    finally:
-        await recordings.close()
-        takes.close()
-
-
-async def streaming(client: Client, room: str | None = None) -> None:
-    """A camera whose first frame is answered."""
-    await client.hello("compact", room=room)
-    await shown(client, 0)
-
-
-async def shown(client: Client, frame_id: int, jpeg: bytes = JPEG) -> dict[str, Any]:
-    await client.frame(frame_id, jpeg)
-    while (result := await client.until("compact"))["frame_id"] != frame_id:
-        pass
-    await client.send(wire.Ack(frame_id=frame_id))
-    return result
-
-
-async def recording(client: Client, state: str = "recording") -> dict[str, Any]:
-    """The next word of a recording in that state."""
-    while (word := await client.until("recording"))["state"] != state:
-        pass
-    return word
+from tests.studio import START, STOP, Studio, recording, shown, streaming, studio
 
 
 async def test_what_is_recorded_is_what_who_watches_gets_byte_for_byte(tmp_path: Path) -> None:
@@ -322,22 +246,6 @@ async def test_where_every_camera_is_recorded_a_file_that_is_large_enough_is_fol
         assert told <= {facts.id for facts in it.listed()}
 
 
-async def test_where_every_camera_is_recorded_a_full_disk_is_told_now_and_then_and_the_live_stream_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(live_recordings, "TRY_AGAIN_S", 0.0)
-    monkeypatch.setattr(live_recordings, "BEGUN_PER_S", 1e-9)
-    async with studio(tmp_path, "always") as it, connected(it.hub) as camera:
-        it.free_bytes = KEEP_FREE_BYTES
-        await camera.hello("compact")
-        for frame_id in range(20):
-            await shown(camera, frame_id)
-        await it.hub.recordings.close()
-        await shown(camera, 20)
-        assert 1 <= it.hub.telemetry.recordings["refused"] <= live_recordings.BEGUN_AT_ONCE
-        assert it.listed() == []
-
-
 async def test_a_service_that_records_nothing_says_so(tmp_path: Path) -> None:
     async with studio(tmp_path, "off") as it, connected(it.hub) as camera:
         assert (await camera.hello("compact"))["recording"] == "off"
@@ -367,110 +275,6 @@ async def test_before_a_model_is_there_nothing_can_be_recorded(tmp_path: Path) -
         await camera.frame(0)
         await camera.send(START)
         assert (await camera.until("error"))["message"] == "no model is there yet"
-
-
-async def test_a_disk_without_room_is_told_and_the_live_stream_goes_on(tmp_path: Path) -> None:
-    async with studio(tmp_path) as it, connected(it.hub) as camera:
-        it.free_bytes = KEEP_FREE_BYTES
-        await streaming(camera)
-        await camera.send(START)
-        error = await camera.until("error")
-        assert error["code"] == ErrorCode.RECORDING_REFUSED and "the disk has less than" in error["message"]
-        await shown(camera, 1)
-        it.free_bytes = LARGE
-        await camera.send(START)
-        await recording(camera)
-
-
-async def test_a_disk_that_fills_up_ends_the_recording_and_the_live_stream_goes_on(tmp_path: Path) -> None:
-    async with studio(tmp_path) as it, connected(it.hub) as camera:
-        await streaming(camera)
-        await camera.send(START)
-        take = await recording(camera)
-        await shown(camera, 1)
-        while (await recording(camera))["steps"] == 0:
-            pass
-        it.free_bytes = KEEP_FREE_BYTES - 1
-        await shown(camera, 2)
-        ended = await recording(camera, "ended")
-        assert ended["message"] == "the disk has less than 1.1 GB left"
-        assert [frame_id for frame_id, _, _ in it.steps_of(take["id"])] == [1]
-        await shown(camera, 3)
-        assert it.hub.telemetry.recordings == {"ended": 1}
-        assert it.hub.telemetry.recordings_running == 0
-
-
-async def test_a_disk_that_hangs_holds_up_neither_the_stream_nor_other_recordings(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    hangs, may_write = threading.Event(), threading.Event()
-
-    def free_bytes(folder: Path) -> int:
-        if not hangs.is_set():
-            hangs.set()
-            assert may_write.wait(60)
-        return LARGE
-
-    async with studio(tmp_path) as it, connected(it.hub) as camera, connected(it.hub) as other:
-        monkeypatch.setattr(it.takes, "_free_bytes", free_bytes)
-        await streaming(camera)
-        await camera.send(START)
-        await settled()
-        assert await asyncio.to_thread(hangs.wait, 60)
-        for frame_id in range(1, 6):
-            await shown(camera, frame_id)
-        await streaming(other)
-        await other.send(START)
-        await recording(other)
-        may_write.set()
-        take = await recording(camera)
-        await shown(camera, 6)
-        await camera.send(STOP)
-        await recording(camera, "ended")
-        assert [frame_id for frame_id, _, _ in it.steps_of(take["id"])] == list(range(1, 7)), "what came meanwhile"
-
-
-async def test_a_disk_that_hangs_in_the_middle_of_a_file_holds_up_nobody_who_watches(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    hangs, may_write, fsync = threading.Event(), threading.Event(), os.fsync
-
-    def hanging_fsync(descriptor: int) -> None:
-        hangs.set()
-        assert may_write.wait(60)
-        fsync(descriptor)
-
-    async with studio(tmp_path) as it, connected(it.hub) as camera:
-        await streaming(camera)
-        await camera.send(START)
-        take = await recording(camera)
-        monkeypatch.setattr("splatcam.timeline.block_file.os.fsync", hanging_fsync)
-        await shown(camera, 1)
-        assert await asyncio.to_thread(hangs.wait, 60)
-        for frame_id in range(2, 10):
-            await shown(camera, frame_id)
-        assert (await recording(camera))["steps"] == 0
-        may_write.set()
-        await camera.send(STOP)
-        assert (await recording(camera, "ended"))["steps"] == 9
-        assert [frame_id for frame_id, _, _ in it.steps_of(take["id"])] == list(range(1, 10))
-
-
-async def test_a_bug_of_the_recorder_costs_the_recording_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    async with studio(tmp_path) as it, connected(it.hub) as camera:
-
-        def broken(model: str, room: str) -> None:
-            raise ZeroDivisionError
-
-        monkeypatch.setattr(it.takes, "begin", broken)
-        await streaming(camera)
-        await camera.send(START)
-        assert (await camera.until("error"))["code"] == ErrorCode.RECORDING_REFUSED
-        await shown(camera, 1)
-        assert "ZeroDivisionError" in caplog.text
-        assert it.hub.telemetry.recordings == {"refused": 1}
 
 
 async def variants_taken(stack: AsyncExitStack, it: Studio, count: int) -> Client:
@@ -574,33 +378,6 @@ async def test_when_the_service_ends_every_recording_is_ended_in_order(tmp_path:
         assert (await camera.until("error"))["message"] == "the service is ending"
 
 
-async def test_a_disk_that_hangs_when_the_service_ends_is_waited_for_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    hangs, may_write, fsync = threading.Event(), threading.Event(), os.fsync
-
-    def hanging_fsync(descriptor: int) -> None:
-        hangs.set()
-        assert may_write.wait(60)
-        fsync(descriptor)
-
-    monkeypatch.setattr(live_recordings, "END_WITHIN_S", 0.05)
-    async with studio(tmp_path) as it, connected(it.hub) as camera:
-        await streaming(camera)
-        await camera.send(START)
-        await recording(camera)
-        monkeypatch.setattr("splatcam.timeline.block_file.os.fsync", hanging_fsync)
-        await shown(camera, 1)
-        assert await asyncio.to_thread(hangs.wait, 60)
-        await it.hub.recordings.close()
-        await it.hub.recordings.close()  # as the drain and the end of the app do
-        may_write.set()
-        assert [line for line in caplog.messages if "takes too long" in line] == [
-            "1 recordings are not ended: the disk takes too long"
-        ]
-        await recording(camera, "ended")
-
-
 async def test_recordings_are_counted(tmp_path: Path) -> None:
     async with studio(tmp_path) as it, connected(it.hub) as camera:
         telemetry = it.hub.telemetry
@@ -615,54 +392,3 @@ async def test_recordings_are_counted(tmp_path: Path) -> None:
         assert (telemetry.recordings_running, telemetry.recordings) == (0, {"ended": 1})
         assert (telemetry.recorded_steps, telemetry.recorded_bytes) == (2, ended["size_bytes"])
         assert telemetry.recorded_lost == 0
-
-
-# ---------------------------------------------------------------- rooms
-
-
-async def test_a_camera_is_found_by_its_room_and_told_its_name(tmp_path: Path) -> None:
-    async with studio(tmp_path) as it, connected(it.hub) as camera, connected(it.hub) as viewer:
-        assert (await camera.hello("compact", room="stage-1"))["room"] == "stage-1"
-        await shown(camera, 0)
-        welcome = await viewer.hello("compact", watch="stage-1")
-        assert "room" not in welcome
-        await camera.frame(1)
-        assert (await viewer.until("compact"))["frame_id"] == 1
-
-
-async def test_a_room_can_be_named_after_the_first_frame_and_given_up(tmp_path: Path) -> None:
-    async with studio(tmp_path) as it, connected(it.hub) as camera, connected(it.hub) as viewer:
-        await streaming(camera)
-        await camera.hello("compact", room="stage")
-        await viewer.hello("compact", watch="stage")
-        await camera.hello("compact")
-        await viewer.send(wire.Hello(protocol=1, formats=["compact"], watch="stage"))
-        assert (await viewer.until("error"))["code"] == ErrorCode.UNKNOWN_SESSION
-
-
-async def test_of_several_cameras_in_a_room_the_newest_is_shown_and_the_older_ones_keep_their_ids(
-    tmp_path: Path,
-) -> None:
-    async with studio(tmp_path) as it, connected(it.hub) as older, connected(it.hub) as viewer:
-        await streaming(older, room="stage")
-        async with connected(it.hub) as newer:
-            await streaming(newer, room="stage")
-            assert it.hub.find("stage").stream_id == newer.session.session_id
-            assert it.hub.find(older.session.session_id).stream_id == older.session.session_id
-            await viewer.hello("compact", watch="stage")
-        assert (await viewer.until("error"))["code"] == ErrorCode.UNKNOWN_SESSION
-        assert it.hub.find("stage").stream_id == older.session.session_id, "it is the newest again"
-
-
-async def test_nobody_takes_the_place_of_a_session_by_calling_a_room_like_it(tmp_path: Path) -> None:
-    async with studio(tmp_path) as it, connected(it.hub) as camera, connected(it.hub) as liar:
-        await streaming(camera)
-        await streaming(liar, room=camera.session.session_id)
-        assert it.hub.find(camera.session.session_id).stream_id == camera.session.session_id
-
-
-async def test_a_room_is_in_the_recordings_list(tmp_path: Path) -> None:
-    async with studio(tmp_path, "always") as it, connected(it.hub) as camera:
-        await streaming(camera, room="stage")
-        await recording(camera)
-        assert it.listed()[0].room == "stage"
