@@ -20,13 +20,13 @@ from splatcam import wire
 from splatcam.engine import EngineStatus
 from splatcam.live.ack_window import AckWindow
 from splatcam.live.adaptation import Adaptation, HasRoom
-from splatcam.live.connection import IDLE, NOT_ALLOWED, Disconnected, HangUp, until_first_ends
+from splatcam.live.connection import IDLE, Disconnected, HangUp, read_within, until_first_ends
 from splatcam.live.idle import Idle
 from splatcam.live.latest_slot import LatestSlot
 from splatcam.live.recordings import Word
 from splatcam.live.streams import CameraFrame, Delivery, Stream, StreamHub
 from splatcam.live.words import adapted, limits_of
-from splatcam.rate_limit import TOO_MUCH, SessionLimit, Verdict
+from splatcam.rate_limit import SessionLimit
 from splatcam.settings import Settings
 from splatcam.timeline.heard import HeardPiece
 from splatcam.variants import PLAIN_FORMATS, Client, Variant, ViewerSettings, ladder, require_known_format
@@ -142,17 +142,7 @@ class Session:
     # ------------------------------------------------------------ reading
 
     async def _read(self) -> None:
-        while True:
-            data = await self._transport.receive()
-            now_s = time.monotonic()
-            match self._limit.judge(len(data), now_s):
-                case Verdict.TAKE:
-                    self._take(data)
-                case Verdict.DROP:
-                    self._drop(data, now_s)
-                    await asyncio.sleep(0)  # a flood is in memory already: the others get their turns between
-                case Verdict.CLOSE:
-                    raise HangUp(NOT_ALLOWED, TOO_MUCH)
+        await read_within(self._limit, self._transport.receive, self._take, self._drop)
 
     def _take(self, data: bytes | str) -> None:
         try:
