@@ -30,6 +30,7 @@ TOKEN = "correct-horse-battery"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 PAPER = ("-m", "tests.paper_service")
 WITHIN_S = 60.0
+A_FRAME_S = 1 / 30
 START, STOP = wire.encode(wire.Record(action="start")), wire.encode(wire.Record(action="stop"))
 
 
@@ -40,7 +41,6 @@ class Camera:
         self._connection = connection
         self.results: dict[int, bytes] = {}  # frame_id → message, as it came
         self.words: list[dict[str, Any]] = []  # of recordings
-        self.refusals: list[str] = []
 
     async def greet(self, **fields: Any) -> None:
         await self.send(wire.encode(wire.Hello(protocol=1, formats=["compact"], **fields)))
@@ -60,6 +60,7 @@ class Camera:
                     await self.send(wire.encode(wire.Ack(frame_id=message["frame_id"])))
                 elif message["type"] == "recording":
                     self.words.append(message)
+                assert message["type"] != "error", message
                 if message["type"] in kinds:
                     return message
 
@@ -299,8 +300,9 @@ async def test_a_recording_that_runs_can_be_fetched_and_followed_but_not_removed
         await camera.send(START)
         take_id = (await camera.recording("recording"))["id"]
         frame_id = 1
-        while not camera.words[-1]["steps"]:
+        while not camera.words[-1]["steps"]:  # a slow disk takes seconds
             await camera.show(frame_id)
+            await asyncio.sleep(A_FRAME_S)  # without it the service would take us for a flood
             frame_id += 1
         index = json.loads((await asyncio.to_thread(ask, service, f"/recordings/{take_id}/index"))[2])
         assert index["state"] == "recording" and index["num_steps"] >= camera.words[-1]["steps"]
@@ -362,7 +364,8 @@ async def test_killed_at_any_moment_the_service_leaves_recordings_that_open(tmp_
 
 async def kill_while_it_records(folder: Path, after_s: float) -> Camera:
     flags = ("--record", "always", "--recordings", str(folder))
-    with suppress(ServiceFailed), running(*flags, program=PAPER) as service:
+    flood = ("--max-messages-per-s", "1e6", "--max-bytes-per-s", "1e9")
+    with suppress(ServiceFailed), running(*flags, *flood, program=PAPER) as service:
         service.wait_for_model("small")
         async with websockets.connect(service.ws_url, max_size=None) as connection:
             camera = Camera(connection)

@@ -190,6 +190,9 @@ test("what the microphone hears is recorded beside the picture, and is heard whe
   await page.keyboard.press("Escape");
   await record(page, 5);
   await page.waitForFunction(() => window.splatcam.deck.made.sound, null, TIMEOUT);
+  const steps = await page.evaluate(() => window.splatcam.deck.made.steps);
+  const laterSteps = (n) => window.splatcam.deck.made.steps >= n + 15; // results are later than what was heard
+  await page.waitForFunction(laterSteps, steps, TIMEOUT);
   await page.keyboard.press("c");
   await page.waitForFunction(() => window.splatcam.deck.made.state === "ended", null, TIMEOUT);
   await page.evaluate(() => {

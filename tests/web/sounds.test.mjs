@@ -84,6 +84,17 @@ test("pieces are heard when they were heard, against when the step was captured,
   assert.ok(Math.abs(starts()[1] - starts()[0] - 0.25) < 1e-6);
 });
 
+test("what lies near is loaded before it is played, and heard from the first moment on", async () => {
+  add("a", { captured_at_ms: 1000 });
+  player.isPlaying = false;
+  sounds.tick();
+  await soon();
+  assert.deepEqual(starts(), []);
+  player.isPlaying = true;
+  sounds.tick();
+  assert.deepEqual(starts(), [0]);
+});
+
 test("a piece that began already is heard from where it is now", async () => {
   add("a", { captured_at_ms: 900 });
   await run(0.1);

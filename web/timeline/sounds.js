@@ -30,12 +30,12 @@ export class Sounds {
 
   /** For each drawing of the page. */
   tick() {
-    const { isPlaying, speed, state } = this.#player;
-    const wanted = this.#player.soundBlocks.length > 0 && isPlaying && state === "ready" && speed <= FASTEST;
-    if (!wanted) return this.#stop();
-    this.#context ??= this.#makeContext();
+    const { isPlaying, speed, state, soundBlocks } = this.#player;
+    if (soundBlocks.length === 0 || state !== "ready" || speed > FASTEST) return this.#stop();
     this.#noticeOtherTracks();
-    this.#loadNear();
+    this.#loadNear(); // while it stands, too: it is heard from the first moment on
+    if (!isPlaying) return this.#stop();
+    this.#context ??= this.#makeContext();
     if (this.#context.state === "suspended") {
       this.#context.resume(); // is done only after the person did something: until then its time stands
       return this.#stop();
