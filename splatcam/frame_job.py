@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from splatcam.variants import Variant
+
+# Whether it may go through the model beside frames of other cameras. never: a pass in which this camera was shared was
+# not survived, and the next end shall have one to blame.
+Sharing = Literal["allowed", "never"]
 
 
 @dataclass(frozen=True)
@@ -18,6 +22,7 @@ class FrameJob:
     jpeg: bytes
     variants: tuple[Variant, ...]
     wants_scene: bool = False  # somebody watches pictures that the server draws: its Gaussians are kept
+    sharing: Sharing = "allowed"
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 import torch
 
 from splatcam.codecs.packed16 import unpack_words
+from splatcam.engine import pass_planner
 from splatcam.engine.host import EngineHost
 from splatcam.estimators import da3_live, registry
 from splatcam.estimators.da3 import Da3Estimator, autocast, normalise, to_prediction
@@ -40,6 +42,8 @@ __all__ = ["da3_registered", "metric_folder", "nested_folder", "tiny_folder"]  #
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]  # the same is true of both
 PRECISIONS = (torch.float32, torch.bfloat16)
 HEIGHT, WIDTH = 56, 84
+LIVE_FRAMES = int(os.environ.get("SPLATCAM_FRAMES", "120"))
+WARM_UP_FRAMES = {"cpu": 12, "cuda": 360}  # there sizes are recorded after a while, and what is recorded stays
 SPLATS, NETWORK = Variant(Format.SPLATS16, "network"), Variant(Format.COMPACT, "network")
 
 
@@ -144,6 +148,19 @@ def test_recorded_it_gives_the_same_answers(tiny_folder: Path, device: str) -> N
         wanted, _ = eager.estimate(frame, wants_gaussians=True)
         assert torch.allclose(found.depth, wanted.depth, rtol=1e-5) and torch.equal(found.image, wanted.image)
         assert_close(found.gaussians.everything(), wanted.gaussians.everything())
+
+
+@pytest.mark.parametrize(("has_units", "dtype"), [(lambda: True, torch.bfloat16), (lambda: False, torch.float32)])
+def test_a_cpu_multiplies_in_bfloat16_where_it_has_units_for_it(
+    monkeypatch: pytest.MonkeyPatch, has_units: Any, dtype: torch.dtype
+) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", has_units)
+    assert da3_live.live_dtype(torch.device("cpu")) == dtype
+
+
+def test_a_torch_that_cannot_tell_of_such_units_is_taken_for_one_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(torch.cpu, "_is_avx512_bf16_supported")
+    assert da3_live.live_dtype(torch.device("cpu")) == torch.float32
 
 
 # ---------------------------------------------------------------- the contract of every estimator
@@ -289,25 +306,41 @@ def test_a_picture_may_change_once_it_is_uploaded(device: str) -> None:
 
 
 def living_tensors() -> int:
+    return living()[0]
+
+
+def living() -> tuple[int, int, int]:
+    """Tensors, other objects, bytes of the device."""
     gc.collect()
-    return sum(issubclass(type(thing), torch.Tensor) for thing in gc.get_objects())
+    things = gc.get_objects()
+    tensors = sum(issubclass(type(thing), torch.Tensor) for thing in things)
+    device_bytes = torch.cuda.memory_allocated() if torch.cuda.is_available() else 0
+    return tensors, len(things) - tensors, device_bytes
 
 
-def test_frames_leave_nothing_behind(tiny_folder: Path, device: str) -> None:
-    """Tensors that live after a hundred frames of two sizes are those that lived after the first ones."""
-    estimator = live(tiny_folder, device, mode="eager")  # what is recorded stays
+def test_frames_leave_nothing_behind(tiny_folder: Path, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From JPEG to packed bytes, of two sizes, three cameras that share passes: what lives after many frames are as
+    many tensors as after the first ones, and hardly more of anything else."""
+    monkeypatch.setattr(pass_planner, "TRIES", 10**9)  # they share however long it takes
+    settings = Settings(model=str(tiny_folder), device=device, process_res=56, threads=1, share_within_ms=60_000)
+    host = EngineHost(settings, lambda status: None)
+    host.load()
+    pictures = [jpeg(96, 64), jpeg(64, 96)]
 
     def frames(count: int) -> None:
-        state = None
-        for number in range(count):
-            size = (28, 42) if number % 2 else (42, 28)
-            prediction, state = estimator.estimate(image(*size), wants_gaussians=True, state=state)
-            prune(prediction.gaussians, prediction.depth, PruneOptions())
+        for number in range(0, count, 3):
+            jobs = [FrameJob(name, number, 0.0, pictures[number % 2], (SPLATS, NETWORK)) for name in "abc"]
+            for one in jobs:
+                host.announce(one)
+            for one in jobs:
+                assert host.process(one).fields[SPLATS]["num_splats"] > 0
 
-    frames(4)
-    before = living_tensors()
-    frames(100)
-    assert living_tensors() == before
+    frames(WARM_UP_FRAMES[device])
+    before = living()
+    frames(LIVE_FRAMES)
+    tensors, others, device_bytes = (now - then for now, then in zip(living(), before, strict=True))
+    assert tensors == 0 and device_bytes < 1e6
+    assert others < LIVE_FRAMES / 4, "not even one thing of every fourth frame"
 
 
 def test_without_memory_the_next_smaller_grid_serves_and_nothing_is_left_behind(tiny_folder: Path) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from splatcam.engine.quarantine import (
     MAX_GOOD,
     MAX_OFFENDERS,
+    MAX_PARTED,
     MAX_SUSPECTS,
     PARDON_AFTER,
     THIS_CAMERA,
@@ -73,3 +74,30 @@ def test_cameras_that_are_blamed_are_bounded() -> None:
     for n in range(2 * MAX_OFFENDERS):
         quarantine.blame(f"stream {n}", b"deadly %d" % n)
     assert len(quarantine._offenders) == MAX_OFFENDERS
+
+
+def test_of_cameras_that_shared_a_deadly_pass_none_is_blamed_and_each_goes_alone() -> None:
+    quarantine = Quarantine()
+    quarantine.part(("honest", "deadly"))
+    assert quarantine.goes_alone("honest") and quarantine.goes_alone("deadly")
+    assert quarantine.reason("honest", b"good") is None and quarantine.reason("deadly", b"deadly") is None
+    quarantine.blame("deadly", b"deadly")
+    assert quarantine.reason("deadly", b"deadly") == THIS_FRAME and quarantine.reason("honest", b"good") is None
+
+
+def test_a_camera_goes_alone_until_it_leaves_or_has_gone_on_for_long() -> None:
+    quarantine = Quarantine()
+    quarantine.part(("stays", "leaves"))
+    quarantine.forget("leaves")
+    assert not quarantine.goes_alone("leaves")
+    for n in range(PARDON_AFTER):
+        assert quarantine.goes_alone("stays")
+        quarantine.survived("stays", b"good %d" % n)
+    assert not quarantine.goes_alone("stays")
+
+
+def test_cameras_that_go_alone_are_bounded() -> None:
+    quarantine = Quarantine()
+    for n in range(2 * MAX_PARTED):
+        quarantine.part((f"stream {n}",))
+    assert len(quarantine._parted) == MAX_PARTED

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import multiprocessing
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from splatcam.engine.child import Child
 from splatcam.engine.host import EngineHost
 from splatcam.engine.messages import Announce, Forget
-from splatcam.engine.pass_planner import FORGET_AFTER, PassPlanner
+from splatcam.engine.pass_planner import FORGET_AFTER, TRIES, PassPlanner
 from splatcam.engine.shared_passes import Question, SharedPasses
 from splatcam.engine.worker import _Inbox
 from splatcam.estimators import Prediction
@@ -21,6 +24,7 @@ from splatcam.frame_job import FrameJob, FrameRefused
 from splatcam.settings import Settings
 from splatcam.variants import Variant
 from splatcam.wire import Format
+from tests.faulty_engine import PaperHosts
 from tests.pictures import jpeg
 from tests.tiny_da3 import da3_registered, tiny_folder
 
@@ -41,7 +45,8 @@ def planner(within_s: float = 0.1, **passes_s: float) -> PassPlanner:
     """With known durations: `x2=0.03` is a pass of two frames."""
     planned = PassPlanner(within_s)
     for name, seconds in passes_s.items():
-        planned.took("size", int(name[1:]), seconds)
+        for _ in range(TRIES):
+            planned.took("size", int(name[1:]), seconds)
     return planned
 
 
@@ -85,6 +90,17 @@ def test_durations_follow_what_is_measured() -> None:
     assert known.choose("size", 1, 0.0) == 1
 
 
+def test_a_first_pass_of_many_times_the_time_and_one_that_is_recorded_decide_nothing() -> None:
+    known = planner(x1=0.01)
+    for seconds in (0.5, 0.012, 0.012):
+        assert known.choose("size", 1, 0.0) == 2
+        known.took("size", 2, seconds)
+    assert known.choose("size", 1, 0.0) == 2
+    known.took("size", 2, 3.0)
+    known.took("size", 1, 3.0)
+    assert known.choose("size", 1, 0.0) == 2
+
+
 # ---------------------------------------------------------------- whose answer is whose
 
 
@@ -114,19 +130,23 @@ class Cameras:
     def __init__(self, network: Network, within_s: float = 1.0) -> None:
         self.network = network
         self.looked_at: list[str] = []
-        self.passes = SharedPasses(PassPlanner(within_s), self.question, lambda: network.now_s)
+        self.companions: list[tuple[str, ...]] = []
+        self.passes = SharedPasses(PassPlanner(within_s), self.question, self.companions.append, lambda: network.now_s)
 
     def question(self, job: FrameJob) -> Question:
         self.looked_at.append(job.stream_id)
         if job.stream_id == "broken":
             raise FrameRefused("bad_jpeg", "no picture")
+        if job.stream_id == "huge":
+            raise MemoryError
         side = 28 if job.stream_id.startswith("small") else 56
         return Question(torch.full((side, side, 3), ord(job.stream_id[-1]), dtype=torch.uint8), True, side)
 
     def turn(self, stream_id: str, frame_id: int = 0, **changed: Any) -> str:
         """The stream whose shade the answer has."""
         asked = self.question(job(stream_id))
-        estimator = self.passes.estimator_for(job(stream_id, frame_id), self.network)
+        turn = job(stream_id, frame_id, changed.get("picture", b""))
+        estimator = self.passes.estimator_for(turn, self.network)
         prediction, state = estimator.estimate(changed.get("image", asked.image), wants_gaussians=True, state="mine")
         assert state == "mine"
         return chr(int(prediction.depth[0, 0]))
@@ -180,9 +200,40 @@ def test_on_a_smaller_grid_a_frame_is_asked_about_again(cameras: Cameras) -> Non
     assert cameras.turn("b", image=smaller) == "b" and cameras.network.passes == [2, 1]
 
 
-def test_a_broken_picture_disturbs_nobody(cameras: Cameras) -> None:
-    cameras.announce("a", "broken", "c")
-    assert [cameras.turn("a"), cameras.turn("c")] == ["a", "c"]
+def test_another_picture_of_the_same_number_is_asked_about_itself(cameras: Cameras) -> None:
+    """Clients choose the numbers of their frames."""
+    cameras.announce("a", "b")
+    cameras.turn("a")
+    assert cameras.passes.picture_of(job("b", picture=b"another"), 56) is None
+    assert cameras.turn("b", picture=b"another") == "b" and cameras.network.passes == [2, 1]
+
+
+@pytest.mark.parametrize("bad", ["broken", "huge"])
+def test_a_picture_that_cannot_be_looked_at_disturbs_nobody(cameras: Cameras, bad: str) -> None:
+    cameras.announce("a", bad, "c")
+    assert [cameras.turn("a"), cameras.turn("c")] == ["a", "c"] and cameras.network.passes == [2]
+    with pytest.raises((FrameRefused, MemoryError)):
+        cameras.turn(bad)
+
+
+def test_before_a_pass_of_several_it_is_told_whose_they_are(cameras: Cameras) -> None:
+    cameras.announce("a", "small b", "c")
+    cameras.turn("a")
+    cameras.turn("small b")
+    assert cameras.companions == [("c",)]
+
+
+def test_a_camera_that_goes_alone_takes_nobody_with_it(cameras: Cameras) -> None:
+    cameras.announce("b")
+    assert cameras.passes.estimator_for(replace(job("a"), sharing="never"), cameras.network) is cameras.network
+
+
+def test_fewer_than_hoped_for_go_together_only_where_that_is_worth_it(cameras: Cameras) -> None:
+    known, size = cameras.passes._planner, (56, 56, 3, 1)
+    for _ in range(TRIES):
+        known.took(size, 2, 1.0)
+    cameras.announce("a", "small b", "c")
+    assert cameras.turn("a") == "a" and cameras.network.passes == [1]
 
 
 def test_where_memory_is_short_the_frame_goes_alone_and_fewer_share_from_then_on(cameras: Cameras) -> None:
@@ -229,6 +280,21 @@ def test_a_fault_of_the_network_is_the_faults_of_whose_turn_it_is(cameras: Camer
 
 
 # ---------------------------------------------------------------- in the engine
+
+
+@pytest.mark.parametrize(
+    ("within_ms", "sharing", "announced"), [(40, "allowed", True), (40, "never", False), (0, "allowed", False)]
+)
+async def test_a_frame_that_waits_is_announced_where_it_may_share(
+    tmp_path: Path, within_ms: float, sharing: Any, announced: bool
+) -> None:
+    child = Child(Settings(share_within_ms=within_ms), PaperHosts(tmp_path), 1.0, lambda status: None)
+    await child._turn.acquire()
+    waiting = asyncio.create_task(child.process(replace(job("a"), sharing=sharing)))
+    await asyncio.sleep(0)
+    assert child._outgoing.empty() == (not announced)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
 
 
 def test_what_is_announced_is_read_before_the_frame_and_the_rest_keeps_its_order() -> None:

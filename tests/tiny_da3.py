@@ -91,18 +91,24 @@ def _architectures() -> dict[str, dict[str, Any]]:
 @pytest.fixture(scope="session")
 def da3_registered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """DA3 knows the tiny architectures."""
+    from depth_anything_3.registry import MODEL_REGISTRY
+
+    register(tmp_path_factory.mktemp("architectures"))
+    yield
+    for name in _architectures():
+        MODEL_REGISTRY.pop(name, None)  # each test module that imports these fixtures has its own
+
+
+def register(folder: Path) -> None:
+    """For as long as this process lives, or until they are taken out again. Other processes do it for themselves."""
     from splatcam.estimators.da3_loading import quiet_da3
 
     with quiet_da3():
         from depth_anything_3.registry import MODEL_REGISTRY
-    folder = tmp_path_factory.mktemp("architectures")
     for name, architecture in _architectures().items():
         path = folder / f"{name}.yaml"
         path.write_text(json.dumps(architecture))  # JSON is YAML
         MODEL_REGISTRY[name] = str(path)
-    yield
-    for name in _architectures():
-        MODEL_REGISTRY.pop(name, None)  # each test module that imports these fixtures has its own
 
 
 @pytest.fixture(scope="session")

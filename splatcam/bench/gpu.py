@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import copy
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -19,10 +20,12 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from splatcam.bench import cold_start
+from splatcam.bench.cold_start import ColdStart, ColdStartFailed
 from splatcam.bench.gpu_page import Entry, report_of, table, write
 from splatcam.bench.gpu_ways import WAYS, Frames, Way
 from splatcam.bench.stage_clock import StageClock
-from splatcam.engine.memory import free_memory
+from splatcam.engine.memory import free_memory, is_out_of_memory
 from splatcam.estimators.da3_loading import build_architecture, quiet_da3
 from splatcam.estimators.models import MODELS, OWN_LICENCE, Model
 from splatcam.telemetry import percentile
@@ -42,6 +45,7 @@ class Plan:
     ways: tuple[str, ...]
     frames: int  # of each way, model, size and batch
     device: str
+    starts: int  # of a process for each model, from nothing to its first frame
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,6 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--batch", default="1,2,4", help="frames that share a pass")
     parser.add_argument("--ways", default="stock,eager,fast", help=f"of {', '.join(WAYS)}")
     parser.add_argument("--frames", type=int, default=50)
+    parser.add_argument("--cold-starts", type=int, default=3, help="of each model, at the first size; 0: none")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int, default=0, help="of a CPU; 0: as torch has them")
     parser.add_argument("--out", type=Path, help="a folder: the numbers as JSON, and a page of all that lie there")
@@ -61,7 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         torch.set_num_threads(given.threads)
     say = partial(print, file=sys.stderr, flush=True)
     peak = peak_tflops(given.device)
-    report = report_of(measure(_plan(given), peak, say), given.device, peak)
+    plan = _plan(given)
+    report = report_of(measure(plan, peak, say), cold_starts(plan, say), given.device, peak)
     print(table(report))
     if given.out:
         write(report, given.out)
@@ -71,9 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _plan(given: argparse.Namespace) -> Plan:
     sizes = tuple((int(width), int(height)) for width, height in (s.split("x") for s in given.sizes.split(",")))
     batches = tuple(map(int, given.batch.split(",")))
-    return Plan(
-        tuple(given.models.split(",")), sizes, batches, tuple(given.ways.split(",")), given.frames, given.device
-    )
+    models, ways = (tuple(names.split(",")) for names in (given.models, given.ways))
+    return Plan(models, sizes, batches, ways, given.frames, given.device, given.cold_starts)
 
 
 def measure(plan: Plan, peak: float, say: Callable[[str], None]) -> list[Entry]:
@@ -84,10 +89,30 @@ def measure(plan: Plan, peak: float, say: Callable[[str], None]) -> list[Entry]:
             for entry in _of_model(name, plan, peak):
                 say(f"{entry.model} {entry.size} x{entry.batch} {entry.way}: {entry.p50_ms:.2f} ms")
                 entries.append(entry)
-        except torch.OutOfMemoryError as error:
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
             say(f"{name}: no memory: {error}")
         free_memory()
     return entries
+
+
+def cold_starts(plan: Plan, say: Callable[[str], None]) -> list[ColdStart]:
+    """When everything else is over, so that the device is theirs."""
+    found = []
+    for name in plan.models if plan.starts else ():
+        with tempfile.TemporaryDirectory() as folder:
+            net = random_network(name, "cpu")
+            cold_start.save(net, da3_name_of(name), Path(folder))
+            del net
+            image = Frames.of(1, *plan.sizes[0]).images[0]
+            try:
+                found.append(cold_start.measure(name, Path(folder), image, plan.device, plan.starts))
+            except ColdStartFailed as error:
+                say(f"{name}: no cold start: {error}")
+            else:
+                say(f"{name} from nothing to its first frame: {found[-1].total_s:.2f} s")
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,11 +206,14 @@ def _rounds(ways: dict[str, Way], frames: Frames, plan: Plan) -> dict[str, Taken
 
 def random_network(name: str, device: str) -> Any:
     """The architecture of a published size, or one that DA3 knows by that name."""
-    da3_name = MODELS[name].da3_name if name in MODELS else name
     torch.manual_seed(0)
     with quiet_da3(), torch.device(device):
-        net = build_architecture(da3_name or name, Path("."))
+        net = build_architecture(da3_name_of(name), Path("."))
     return net.eval().requires_grad_(False)
+
+
+def da3_name_of(name: str) -> str:
+    return (MODELS[name].da3_name if name in MODELS else None) or name
 
 
 def peak_tflops(device: str) -> float:

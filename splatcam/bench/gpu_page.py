@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from splatcam.bench.cold_start import ColdStart
 from splatcam.bench.report import machine, row, with_origin, write_json
 
 PAGE = "da3.md"
@@ -18,6 +19,10 @@ PREFIX = "da3-"
 COLUMNS = (
     "model", "size", "frames", "way", "p50 ms", "p95 ms", "fps", "network ms", "rest ms", "times stock", "memory MB",
     "bus MB", "TFLOP", "of peak", "depth off", "left",
+)  # fmt: skip
+COLD_COLUMNS = (
+    "model", "picture", "weights MB", "starts", "imports s", "load s", "first frame s", "whole p50 s", "worst s",
+    "splats",
 )  # fmt: skip
 HEAD = """<!-- Written by `splatcam bench gpu --out docs/benchmarks`; run it instead of changing numbers here. -->
 
@@ -30,9 +35,16 @@ the border is cut off. Ways take turns in every round. p50 and p95 are of all fr
 - fast: as this project serves; eager: the same without recorded graphs; exact: with Depth Anything 3's own adapter
 - half heads: fast, with the heads in half precision and channels last; compiled: that by torch.compile
 - rest: everything but the network; memory: the network, and what a pass needs beside it
+- cold start: a new process, from before it is started to the packed bytes of its first frame, through the engine's own
+  loading. The weights were just written, so the system has them in memory too: a slow disk adds its time
 - of peak: of the product of bf16 matrices that was measured in the same run; depth off: relative to stock's
 """
-NOT_MEASURED = "\n## On a GPU\n\nNot measured yet.\n"
+NOT_MEASURED = """
+## On a GPU
+
+Not measured yet. What is wanted of an H200, for giant with Gaussians at 504x378: p50 of at most 12 ms and a third of
+stock's `inference()`, everything but the network within 1 ms, a cold start within 20 s, 5 GB of memory.
+"""
 
 
 @dataclass(frozen=True)
@@ -58,7 +70,7 @@ class Entry:
 Report = dict[str, Any]
 
 
-def report_of(entries: Sequence[Entry], device: str, peak_tflops: float) -> Report:
+def report_of(entries: Sequence[Entry], cold_starts: Sequence[ColdStart], device: str, peak_tflops: float) -> Report:
     kind = torch.cuda.get_device_name() if device == "cuda" else machine().name
     return with_origin(
         {
@@ -68,12 +80,13 @@ def report_of(entries: Sequence[Entry], device: str, peak_tflops: float) -> Repo
             "date": date.today().isoformat(),
             "peak_bf16_tflops": round(peak_tflops, 2),
             "entries": [asdict(entry) for entry in entries],
+            "cold_starts": [asdict(start) for start in cold_starts],
         }
     )
 
 
 def table(report: Report) -> str:
-    """What was measured where, and a row for each entry."""
+    """What was measured where, a row for each entry, and one for each model's cold start."""
     told = f"{report['device_name']}, torch {report['machine']['torch']}, {report['date']}, commit {report['commit']}; "
     told += f"bf16 matrix product: {report['peak_bf16_tflops']} TFLOP/s"
     if report["device"] == "cpu":
@@ -81,7 +94,15 @@ def table(report: Report) -> str:
     stock = {(e["model"], e["size"], e["batch"]): e["p50_ms"] for e in report["entries"] if e["way"] == "stock"}
     lines = [told + ".", "", row(COLUMNS), row(["---"] * len(COLUMNS))]
     lines += [row(_values(e, stock.get((e["model"], e["size"], 1)), report["device"])) for e in report["entries"]]
+    if report["cold_starts"]:
+        lines += ["", "Cold start:", "", row(COLD_COLUMNS), row(["---"] * len(COLD_COLUMNS))]
+        lines += [row(_cold_values(start)) for start in report["cold_starts"]]
     return "\n".join(lines)
+
+
+def _cold_values(start: dict[str, Any]) -> list[Any]:
+    seconds = [f"{start[name]:.2f}" for name in ("imports_s", "load_s", "frame_s", "total_s", "worst_s")]
+    return [start["model"], start["size"], f"{start['weights_mb']:.0f}", start["starts"], *seconds, start["splats"]]
 
 
 def _values(e: dict[str, Any], stock_ms: float | None, device: str) -> list[Any]:

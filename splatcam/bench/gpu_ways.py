@@ -9,7 +9,8 @@ from __future__ import annotations
 import sys
 import tempfile
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -205,11 +206,8 @@ def whole_package(net: Any, model: Model, device: str) -> Any | None:
 
     Its exporters need a dozen packages more, and are not asked for anything.
     """
-    exporters: Any = types.ModuleType("depth_anything_3.utils.export")
-    exporters.export = None
-    sys.modules.setdefault(exporters.__name__, exporters)
     try:
-        with quiet_da3():
+        with quiet_da3(), _without_exporters():
             from depth_anything_3.api import DepthAnything3
 
             with torch.device(device):
@@ -218,6 +216,21 @@ def whole_package(net: Any, model: Model, device: str) -> Any | None:
         return None
     api.model = net
     return api
+
+
+@contextmanager
+def _without_exporters() -> Iterator[None]:
+    """Something that can be imported stands in for them meanwhile, and not a moment longer."""
+    exporters: Any = types.ModuleType("depth_anything_3.utils.export")
+    exporters.export = None
+    before = sys.modules.get(exporters.__name__)
+    sys.modules[exporters.__name__] = exporters
+    try:
+        yield
+    finally:
+        sys.modules.pop(exporters.__name__, None)
+        if before is not None:
+            sys.modules[exporters.__name__] = before
 
 
 def _served(options: LiveOptions) -> Callable[[Any, Model, str], Way]:

@@ -28,6 +28,7 @@ from splatcam.engine.messages import (
     Answer,
     Attach,
     Blob,
+    Companions,
     Done,
     Draw,
     Drawn,
@@ -67,7 +68,8 @@ class End:
 
     cause: RestartCause
     sentence: str
-    frame: FrameJob | None = None  # that is to blame
+    frame: FrameJob | None = None  # that is to blame, where nobody else was beside it
+    companions: tuple[str, ...] = ()  # streams whose frames shared its pass
 
 
 class Child:
@@ -79,12 +81,14 @@ class Child:
         self.ended: asyncio.Future[End] = self._loop.create_future()
         self.exit_code: int | None = None  # known after the burial
         self._settings = settings
+        self._shares = settings.share_within_ms > 0
         self._build = build
         self._on_status = on_status
         self._watch = Watch(settings.frame_deadline_s, silence_s)
         self._watching: asyncio.Task[None] | None = None
         self._turn = asyncio.Lock()
         self._job: FrameJob | None = None  # under way, also after its caller has given up
+        self._companions: tuple[str, ...] = ()  # streams in its pass
         self._answer: asyncio.Future[FrameResult] | None = None
         self._pictures: dict[int, asyncio.Future[Picture]] = {}  # by number
         self._numbers = itertools.count()
@@ -123,7 +127,7 @@ class Child:
         self._watching = asyncio.create_task(self._look_after(), name="engine-watch")
 
     async def process(self, job: FrameJob) -> FrameResult:
-        if self._turn.locked():
+        if self._turn.locked() and self._shares and job.sharing == "allowed":
             self._outgoing.put(Announce(job))
         await self._turn.acquire()  # who gives up while waiting leaves nothing behind
         exchange = asyncio.ensure_future(self._exchange(job))
@@ -133,7 +137,7 @@ class Child:
     async def _exchange(self, job: FrameJob) -> FrameResult:
         self._require_life()
         self._answer = self._loop.create_future()
-        self._job, begin_s = job, time.monotonic()
+        self._job, self._companions, begin_s = job, (), time.monotonic()
         self._watch.began()
         self._outgoing.put(job)
         try:
@@ -229,7 +233,7 @@ class Child:
         """The first cause counts. Statuses before answers: whoever is told of the end finds the engine restarting."""
         if self.ended.done():
             return
-        end = End(cause, SENTENCES[cause], to_blame)
+        end = End(cause, SENTENCES[cause], to_blame, () if to_blame is None else self._companions)
         self.ended.set_result(end)
         if not self._closing:
             self._on_status(EngineStatus("restarting", end.sentence))
@@ -310,7 +314,7 @@ class Child:
 
     # ------------------------------------------------------------ back on the loop
 
-    def _heard(self, message: EngineStatus | LoadFailed | Answer | Drawn | Alive | Ending) -> None:
+    def _heard(self, message: EngineStatus | LoadFailed | Answer | Companions | Drawn | Alive | Ending) -> None:
         if self.ended.done():  # said before it was killed
             return
         self._watch.heard()
@@ -324,6 +328,8 @@ class Child:
                 _settle(self._ready, EngineFailed(message.message))
             case Drawn():
                 _settle(self._pictures.get(message.number), _picture_of(message))
+            case Companions():
+                self._companions = message.stream_ids
             case Answer():
                 self._job = None
                 _settle(self._answer, self._outcome_of(message))

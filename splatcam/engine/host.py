@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 
 import torch
 
@@ -39,17 +40,20 @@ def default_threads() -> int:
 class EngineHost:
     """One model at a time. Under `auto` the built-in one answers until a better one is loaded.
 
-    `must_end` tells why this process cannot go on, once it cannot.
+    `must_end` tells why this process cannot go on, once it cannot. `tell_companions` hears before a pass of several
+    frames whose they are, beside the one whose turn it is.
     """
 
     def __init__(self, settings: Settings, on_status: OnStatus) -> None:
         self.must_end: RestartCause | None = None
+        self.tell_companions: Callable[[tuple[str, ...]], None] = lambda stream_ids: None
         self._settings = settings
         self._on_status = on_status
         self._pictures = ScenePictures()
         self._states: OrderedDict[str, StreamState] = OrderedDict()
         self._grids = GridSteps(settings.process_res)
-        self._passes = SharedPasses(PassPlanner(settings.share_within_ms / 1e3), self._question)
+        planner = PassPlanner(settings.share_within_ms / 1e3)
+        self._passes = SharedPasses(planner, self._question, lambda stream_ids: self.tell_companions(stream_ids))
         self._estimator: Estimator | None = None
         self._successor: Estimator | None = None  # set by the loading thread, taken between two frames
         torch.set_num_threads(settings.threads or default_threads())

@@ -45,6 +45,14 @@ class Alive:
 
 
 @dataclass(frozen=True)
+class Companions:
+    """Engine → server: the frame under way goes through the model beside frames of these streams. Who is to blame for
+    what comes of it, nobody can tell."""
+
+    stream_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Ending:
     """Engine → server: the process cannot go on, and ends. A frame that is under way gets no answer."""
 

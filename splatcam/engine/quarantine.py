@@ -1,9 +1,11 @@
 """Frames that the engine's process did not survive: they are not tried again, and a camera that sends another one is
-kept out. Knows their hashes only."""
+kept out. Of several in one pass nobody knows which it was: their cameras go alone from then on, so that the next end
+has one to blame. Knows the frames' hashes only."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -12,6 +14,7 @@ V = TypeVar("V")
 MAX_SUSPECTS = 256
 MAX_GOOD = 4096  # of live cameras no frame comes twice; those of a photo or a test picture are always among the newest
 MAX_OFFENDERS = 256
+MAX_PARTED = 256
 DEADLY_FRAMES = 2  # of one camera, and it is kept out until it leaves: frames that differ by a byte are easily made
 PARDON_AFTER = 1000  # good frames; an honest camera may have been there when something else killed the process
 
@@ -38,6 +41,7 @@ class Quarantine:
         self._suspects: OrderedDict[int, None] = OrderedDict()
         self._good: OrderedDict[int, None] = OrderedDict()
         self._offenders: OrderedDict[str, _Record] = OrderedDict()
+        self._parted: OrderedDict[str, int] = OrderedDict()  # cameras that go alone, and their good frames since
 
     def reason(self, stream_id: str, jpeg: bytes) -> str | None:
         """Why this frame is not tried; None: it is."""
@@ -57,6 +61,19 @@ class Quarantine:
             record.good += 1
             if record.good >= PARDON_AFTER:
                 del self._offenders[stream_id]
+        if stream_id in self._parted:
+            self._parted[stream_id] += 1
+            if self._parted[stream_id] >= PARDON_AFTER:
+                del self._parted[stream_id]
+
+    def part(self, stream_ids: Iterable[str]) -> None:
+        """The process ended while frames of these cameras shared a pass. None of them is blamed."""
+        for stream_id in stream_ids:
+            _remember(self._parted, stream_id, 0, MAX_PARTED)
+
+    def goes_alone(self, stream_id: str) -> bool:
+        """Whether its frames share no pass, so that there is one to blame."""
+        return stream_id in self._parted
 
     def blame(self, stream_id: str, jpeg: bytes) -> None:
         """The process ended while it had this frame."""
@@ -70,6 +87,7 @@ class Quarantine:
     def forget(self, stream_id: str) -> None:
         """The camera left."""
         self._offenders.pop(stream_id, None)
+        self._parted.pop(stream_id, None)
 
 
 def _remember(known: OrderedDict[K, V], key: K, value: V, most: int) -> None:

@@ -2,13 +2,15 @@
 
 A frame is announced when it has to wait. In an earlier frame's turn its picture may go through the network beside that
 one's; what the network said is kept for its own turn, which follows at once. Where nothing is shared, the next picture
-is still decoded while the device computes. Turns, answers and blame stay those of single frames. `pass_planner.py`
-decides how many; this brings pictures and predictions together.
+is still decoded while the device computes. Turns and answers stay those of single frames; who is in a pass is told
+before it, for the case that it is not survived. `pass_planner.py` decides how many; this brings pictures and
+predictions together.
 """
 
 from __future__ import annotations
 
 import itertools
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,6 +23,7 @@ from splatcam.engine.pass_planner import PassPlanner
 from splatcam.estimators import Estimator, Prediction
 from splatcam.frame_job import FrameJob, FrameRefused
 
+logger = logging.getLogger(__name__)
 MOST_ANNOUNCED = 64
 
 
@@ -63,11 +66,13 @@ class SharedPasses:
         self,
         planner: PassPlanner,
         question_of: Callable[[FrameJob], Question],
+        tell_companions: Callable[[tuple[str, ...]], None] = lambda stream_ids: None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        """`question_of` may raise FrameRefused: the frame is told so in its own turn."""
+        """`tell_companions` hears before a pass of several frames whose they are, beside the one whose turn it is."""
         self._planner = planner
         self._question_of = question_of
+        self._tell_companions = tell_companions
         self._clock = clock
         self._waiting: dict[str, _Waiting] = {}  # by stream, in the order in which they came
 
@@ -85,25 +90,24 @@ class SharedPasses:
         self._waiting.clear()
 
     def estimator_for(self, job: FrameJob, estimator: Estimator) -> Estimator:
-        """For this frame's turn. The estimator itself where it cannot share."""
+        """For this frame's turn. The estimator itself where it cannot share, or this camera shall not."""
         announced = self._waiting.pop(job.stream_id, None)
-        if not hasattr(estimator, "estimate_many"):
+        if not hasattr(estimator, "estimate_many") or job.sharing == "never":
             return estimator
-        is_this = announced is not None and announced.job.frame_id == job.frame_id
-        return _Turn(self, estimator, announced if is_this else None)
+        return _Turn(self, estimator, announced if announced is not None and announced.job == job else None)
 
     def picture_of(self, job: FrameJob, long_side_px: int) -> Tensor | None:
         """The picture where it was decoded before the frame's turn, for this grid."""
         waiting = self._waiting.get(job.stream_id)
-        if waiting is None or waiting.job.frame_id != job.frame_id or waiting.question is None:
+        if waiting is None or waiting.job != job or waiting.question is None:
             return None
         return waiting.question.image if waiting.question.long_side_px == long_side_px else None
 
     def estimate(self, asked: Question, since_s: float, estimator: SharesPasses) -> Prediction:
         """Of the frame whose turn it is; those of its companions are kept for theirs."""
-        now_s = self._clock()
-        count = self._planner.choose(asked.size, len(self._waiting), now_s - since_s)
-        companions = self._companions(asked, count - 1)
+        companions = self._companions(asked, since_s)
+        if companions:
+            self._tell_companions(tuple(waiting.job.stream_id for waiting, _ in companions))
         images = [asked.image, *(question.image for _, question in companions)]
         begin_s = self._clock()
         predictions = self._pass(images, asked.wants_gaussians, estimator)
@@ -115,21 +119,26 @@ class SharedPasses:
     def now_s(self) -> float:
         return self._clock()
 
-    def _companions(self, asked: Question, most: int) -> list[tuple[_Waiting, Question]]:
+    def _companions(self, asked: Question, since_s: float) -> list[tuple[_Waiting, Question]]:
         """Of those who wait for longest. Each look decodes a picture, so no more are looked at than have room."""
-        found = []
         unanswered = [waiting for waiting in self._waiting.values() if waiting.prediction is None]
-        for waiting in unanswered[:most]:
-            question = self._look_at(waiting)
-            if question is not None and question.size == asked.size:
-                found.append((waiting, question))
-        return found
+        room = self._room_for(len(unanswered), asked, since_s)
+        looked_at = [(waiting, self._look_at(waiting)) for waiting in unanswered[:room]]
+        found = [(w, question) for w, question in looked_at if question is not None and question.size == asked.size]
+        return found[: self._room_for(len(found), asked, since_s)]  # fewer than hoped for may not be worth it
+
+    def _room_for(self, others: int, asked: Question, since_s: float) -> int:
+        return self._planner.choose(asked.size, others, self._clock() - since_s) - 1
 
     def _look_at(self, waiting: _Waiting) -> Question | None:
-        """None for a picture that is none."""
+        """None for a picture that is none, or met a fault. In its own turn it meets it again, and is told so: here it
+        is somebody else's turn."""
         try:
             waiting.question = waiting.question or self._question_of(waiting.job)
         except FrameRefused:
+            return None
+        except Exception:
+            logger.exception("frame %d of stream %s cannot wait", waiting.job.frame_id, waiting.job.stream_id)
             return None
         return waiting.question
 

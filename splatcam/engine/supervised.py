@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from splatcam.engine import EngineFailed, EngineRestarting, EngineStatus, OnStatus
 from splatcam.engine.child import GONE, Child, End
@@ -65,6 +66,8 @@ class SupervisedEngine:
     async def process(self, job: FrameJob) -> FrameResult:
         if reason := self._quarantine.reason(job.stream_id, job.jpeg):
             raise FrameRefused(ErrorCode.QUARANTINED, reason)
+        if self._quarantine.goes_alone(job.stream_id):
+            job = replace(job, sharing="never")
         result = await self._working().process(job)
         self._quarantine.survived(job.stream_id, job.jpeg)
         return result
@@ -123,9 +126,12 @@ class SupervisedEngine:
 
     def _note(self, end: End, exit_code: int | None) -> None:
         frame = end.frame
-        if frame is not None:
+        if frame is not None and end.companions:
+            self._quarantine.part((frame.stream_id, *end.companions))
+        elif frame is not None:
             self._quarantine.blame(frame.stream_id, frame.jpeg)
         where = "" if frame is None else f", in frame {frame.frame_id} of stream {frame.stream_id}"
+        where += f" beside {', '.join(end.companions)}" if end.companions else ""
         logger.warning("the engine's process ended with %s (%s%s): %s", exit_code, end.cause, where, end.sentence)
         self._on_restart(end.cause)
 

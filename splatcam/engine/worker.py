@@ -26,6 +26,7 @@ from splatcam.engine.messages import (
     Answer,
     Attach,
     Blob,
+    Companions,
     Done,
     Draw,
     Drawn,
@@ -51,6 +52,7 @@ class Host(Protocol):
     """What answers in this process: engine.host.EngineHost, or a stand-in for tests."""
 
     must_end: RestartCause | None
+    tell_companions: Callable[[tuple[str, ...]], None]  # called with the streams that share the pass of the frame
 
     def load(self) -> None: ...
 
@@ -104,6 +106,7 @@ def _load(settings: Settings, outbox: _Outbox, build: HostBuilder) -> Host | Non
     """The model's host, or None after telling why not."""
     try:
         host = build(settings, outbox.send)
+        host.tell_companions = lambda stream_ids: outbox.send(Companions(stream_ids))
         host.load()
         return host
     except EngineFailed as error:
@@ -207,7 +210,7 @@ class _Outbox:
         self._lock = threading.Lock()
         self._shared: SharedMemory | None = None
 
-    def send(self, message: EngineStatus | LoadFailed | Answer | Drawn | Alive | Ending) -> None:
+    def send(self, message: EngineStatus | LoadFailed | Answer | Companions | Drawn | Alive | Ending) -> None:
         with self._lock:
             self._pipe.send(message)
 

@@ -49,10 +49,14 @@ class LiveOptions:
 
 
 def live_dtype(device: torch.device) -> torch.dtype:
-    """As `usual_dtype`, and bf16 on a CPU with units for it, where it takes half of the time."""
-    if device.type == "cpu" and torch.cpu._is_avx512_bf16_supported():
-        return torch.bfloat16
-    return usual_dtype(device)
+    """As `usual_dtype`, and bf16 on a CPU with units for it: others do it in steps, slower than float32."""
+    return torch.bfloat16 if device.type == "cpu" and has_bf16_units() else usual_dtype(device)
+
+
+def has_bf16_units() -> bool:
+    """Of this processor, as torch sees it; where a torch cannot tell, there are none."""
+    told = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return told is not None and bool(told())
 
 
 def load(folder: Path, model: Model, device: str, process_res: int) -> Estimator:

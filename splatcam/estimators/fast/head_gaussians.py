@@ -88,10 +88,6 @@ class HeadGaussians:
         """Without the harmonics that depend on where one looks from."""
         return replace(self, bands="dc")
 
-    def scaled(self, factor: float) -> HeadGaussians:
-        """The same scene in another unit of length."""
-        return self.moved(self.densities.new_full((), factor).expand(self.count), self.densities.new_ones(3))
-
     def moved(self, ratio: Tensor, wider: Tensor) -> HeadGaussians:
         """Each along its pixel's ray by `ratio` [N], and away from the axis by `wider` [3]."""
         return replace(
