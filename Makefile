@@ -6,7 +6,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # `make run ARGS="--model small --port 9000"`
 ARGS   ?=
 
-.PHONY: run phone setup test lint browser bench bench-pictures codecs network steady pictures faults fuzz soak overload
+.PHONY: run phone setup test lint browser bench train-builtin examine-builtin bench-pictures codecs network steady pictures faults fuzz soak overload
 .PHONY: reliability page-soak pins bless docs clean
 
 run: setup
@@ -81,6 +81,17 @@ bench-pictures: setup    ## write docs/pictures.md: make bench-pictures CLIPS="o
 steady: setup   ## write docs/steadiness.md and its pictures: make steady CLIPS="one.mp4 two.mkv" STRIP=one.mp4
 	$(BIN)/python -m splatcam.bench.steadiness $(CLIPS)
 	$(BIN)/python -m splatcam.bench.steady_pictures $(STRIP)
+
+# Where a CUDA device is at hand: make train-builtin TRAIN='$$(TRAIN_GPU)'. training/README.md says what was committed.
+TRAIN     ?= --steps 24000 --small-steps 12000
+TRAIN_GPU := --device cuda --workers 14 --scenes 96 --pairs 32 --rate 3e-3 --steps 24000 --small-steps 8000
+train-builtin: setup    ## the weights of the built-in model from nothing; goes on where it was stopped
+	$(BIN)/python -m training.train build/builtin $(TRAIN)
+	cp build/builtin/builtin.safetensors splatcam/estimators/builtin.safetensors
+	cp build/builtin/figures.csv build/builtin/figures.svg training/
+
+examine-builtin: setup  ## write docs/builtin.md: make examine-builtin CLIPS="one.mp4 two.mkv" SHOWN=one.mp4
+	$(BIN)/python -m training.evaluate --clips $(CLIPS) --shown $(SHOWN)
 
 docs: setup     ## write the generated documents again
 	$(BIN)/python -m splatcam.docs

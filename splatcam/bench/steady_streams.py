@@ -186,7 +186,7 @@ class Summary:
 
     @property
     def change_ratio(self) -> float:
-        return self.change[1] / self.change[0]
+        return self.change[1] / self.change[0] if self.change[0] else 1.0
 
 
 def summarised(figures: Sequence[FrameFigures]) -> Summary:
