@@ -25,18 +25,22 @@ from typing import Any
 from fastapi import FastAPI, WebSocket
 
 from splatcam import __version__, log_format
-from splatcam.access import Access, Gate, access_of, runpod_origin
-from splatcam.addresses import Reach, greeting, lan_address, own_names, phone_greeting
-from splatcam.admission import Admission
-from splatcam.client_address import trusted_networks
+from splatcam.door.access import Access, Gate, access_of, runpod_origin
+from splatcam.door.addresses import Reach, greeting, lan_address, own_names, phone_greeting
+from splatcam.door.admission import Admission
+from splatcam.door.client_address import trusted_networks
+from splatcam.door.qr import qr_code
+from splatcam.door.serving import OrderlyServer, bind, leave_no_child, server_config, terminated_like_interrupted
+from splatcam.door.tls import cache_folder, self_signed, server_context
 from splatcam.engine import Engine, EngineFailed, EngineStatus
 from splatcam.engine.heap import keep_freed_memory
 from splatcam.engine.inline import InlineEngine
 from splatcam.engine.supervised import SupervisedEngine
-from splatcam.live_pictures import LivePictures
+from splatcam.live.live_pictures import LivePictures
+from splatcam.live.session import Session
+from splatcam.live.streams import StreamHub
 from splatcam.loop_lag import LoopLag
 from splatcam.metrics import Service
-from splatcam.qr import qr_code
 from splatcam.routes.headers import SecurityHeaders
 from splatcam.routes.health import health_router
 from splatcam.routes.live_view import add_live_view
@@ -44,12 +48,8 @@ from splatcam.routes.metrics import metrics_router
 from splatcam.routes.page import WebFiles, page_router
 from splatcam.routes.socket_counts import SocketCounts
 from splatcam.routes.websocket import SocketDoor
-from splatcam.serving import OrderlyServer, bind, leave_no_child, server_config, terminated_like_interrupted
-from splatcam.session import Session
 from splatcam.settings import Settings, SettingsError, add_arguments, settings_from, web_folder
-from splatcam.streams import StreamHub
 from splatcam.telemetry import Telemetry
-from splatcam.tls import cache_folder, self_signed, server_context
 from splatcam.wire import ModelInfo
 
 logger = logging.getLogger("splatcam")
@@ -213,6 +213,7 @@ async def serve(settings: Settings, listening: socket.socket) -> int:
         server.should_exit = True
     await serving
     starting.cancel()
+    await asyncio.gather(starting, return_exceptions=True)  # looked at: a load that our end has stopped is no news
     if server.force_exit:
         leave_no_child()
     if failure is not None:

@@ -14,7 +14,7 @@ import simplejpeg
 from splatcam.wire import JPEG_MAGIC
 
 LEAST_BYTES = 64  # less holds no tables
-LEAST_SIDE_PX = 16  # about a patch of the model
+LEAST_SIDE_PX = 8  # a block of the JPEG
 GREATEST_ASPECT = 16  # beyond, the model's grid cannot follow the picture's shape
 MAX_PIXELS = 1920 * 1088
 # A progressive JPEG of a camera has about ten scans. Ten thousand in 130 KB keep a decoder busy for half a minute.

@@ -74,7 +74,7 @@ def process_frame(
     encoder = _FrameEncoder(job.jpeg, prediction, estimator.info.name, timings)
     fields = {variant: encoder.fields_of(variant) for variant in job.variants}
     scene = encoder.gaussians_of(kept_as) if kept_as else None
-    facts = facts_of(scene) if scene is not None else None
+    facts = facts_of(scene, pose_of(prediction)) if scene is not None else None
     if scene is not None and prediction.world_from_camera is not None:
         scene = place(scene, prediction.world_from_camera)
     return FrameResult(fields, timings.ms, facts, scene, missing), StreamState(memory, held)
@@ -233,10 +233,10 @@ def pose_of(prediction: Prediction) -> tuple[float, ...] | None:
     return None if pose is None else (*quaternion(pose[:3, :3].numpy()).tolist(), *pose[:3, 3].tolist())
 
 
-def facts_of(gaussians: Gaussians) -> SceneFacts:
-    """Every n-th depth tells the median well enough."""
+def facts_of(gaussians: Gaussians, pose: tuple[float, ...] | None) -> SceneFacts:
+    """Of Gaussians in their camera's axes. Every n-th depth tells the median well enough."""
     depths = gaussians.means[:: max(1, gaussians.count // SAMPLES), 2]
-    return SceneFacts(gaussians.count, float(depths.median()) if len(depths) else 0.0)
+    return SceneFacts(gaussians.count, float(depths.median()) if len(depths) else 0.0, pose)
 
 
 def _axes(scene: Scene) -> Sequence[Tensor]:

@@ -15,7 +15,7 @@ from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 WINDOW = 1024  # values kept per stage between two summaries
 LONGEST_MS = 600_000.0  # `shown` comes from clients: beyond it one of them would own the sum
@@ -119,8 +119,14 @@ class Summary:
         return " | ".join(parts)
 
     def fields(self) -> dict[str, object]:
-        """For a log that machines read."""
-        return asdict(self)
+        """For a log that machines read: of more than three digits after the point it would only get longer."""
+        return {name: _rounded(value) for name, value in asdict(self).items()}
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _rounded(inner) for name, inner in value.items()}
+    return round(value, 3) if isinstance(value, float) else value
 
 
 # ---------------------------------------------------------------- the service

@@ -78,7 +78,7 @@ ERROR_EXPLANATIONS = {
     ErrorCode.RATE_LIMITED: "More messages or bytes than this server takes; who goes on so is closed with 1008.",
     ErrorCode.OUT_OF_MEMORY: "The device had no memory for this frame, also not at a smaller size. Others may do.",
     ErrorCode.NOT_FINITE: "Most of what the model made of this frame is no number.",
-    ErrorCode.QUARANTINED: "This very frame brought the model down before: it is not tried again.",
+    ErrorCode.QUARANTINED: "This very frame, or two of this camera, brought the model down before: not tried again.",
     ErrorCode.ENGINE_RESTARTING: "The frame was lost with the model's process, which is starting again: keep sending.",
     ErrorCode.ENGINE_FAILED: "The frame could not be processed; the fault is the server's and in its log.",
 }

@@ -11,10 +11,10 @@ from splatcam import wire
 from splatcam.bench.links import LocalLink
 from splatcam.engine import EngineFailed, EngineStatus, OnStatus
 from splatcam.frame_job import FrameJob, FrameRefused, FrameResult, SceneFacts
+from splatcam.live.session import Session
+from splatcam.live.streams import StreamHub
 from splatcam.rendering.picture_job import Picture, PictureJob
-from splatcam.session import Session
 from splatcam.settings import Settings
-from splatcam.streams import StreamHub
 from splatcam.telemetry import Telemetry
 from splatcam.variants import Variant
 from splatcam.wire import Format, ModelInfo

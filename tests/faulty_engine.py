@@ -30,10 +30,14 @@ PLAN = "next loads"  # a file: one fault a line, the next load does the first of
 
 
 def with_fault(jpeg: bytes, fault: str) -> bytes:
-    """The picture with a comment (T.81, B.2.4.5) behind its first marker. Faults: FAULTS and MODEL_FAULTS."""
+    """The picture with a comment that says so (T.81, B.2.4.5). Faults: FAULTS and MODEL_FAULTS."""
     assert fault in FAULTS or fault in MODEL_FAULTS, f"there is no fault {fault}"
-    comment = MARK + fault.encode()
-    return jpeg[:2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + jpeg[2:]
+    return with_comment(jpeg, MARK.decode() + fault)
+
+
+def with_comment(jpeg: bytes, comment: str) -> bytes:
+    text = comment.encode()
+    return jpeg[:2] + b"\xff\xfe" + (len(text) + 2).to_bytes(2, "big") + text + jpeg[2:]
 
 
 def fault_of(jpeg: bytes) -> str | None:

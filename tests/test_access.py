@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from splatcam.access import OPEN_PATHS, Access, Gate, access_of, runpod_origin, split_token
+from splatcam.door.access import OPEN_PATHS, Access, Gate, access_of, runpod_origin, split_token
 from splatcam.settings import Settings
 
 TOKEN = "correct-horse-battery"

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from splatcam.access import OPEN_PATHS, Access, Gate, access_of
+from splatcam.door.access import OPEN_PATHS, Access, Gate, access_of
 from splatcam.settings import Settings
 
 TOKEN = "correct-horse-battery"

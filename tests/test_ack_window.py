@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from splatcam.ack_window import LOST_AFTER_S, MAX_QUEUED_S, MAX_WINDOW, MIN_WINDOW, AckWindow
+from splatcam.live.ack_window import LOST_AFTER_S, MAX_QUEUED_S, MAX_WINDOW, MIN_WINDOW, AckWindow
 
 
 def simulate(

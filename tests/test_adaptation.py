@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from splatcam.ack_window import AckWindow
-from splatcam.adaptation import TO_BEGIN_WITH, YOUR_CHOICE, Adaptation
+from splatcam.live.ack_window import AckWindow
+from splatcam.live.adaptation import TO_BEGIN_WITH, YOUR_CHOICE, Adaptation
 from splatcam.variants import Client, Variant, ViewerSettings, ladder
 from splatcam.wire import Format
 

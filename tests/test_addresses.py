@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from splatcam import addresses
-from splatcam.addresses import Reach, greeting, lan_address, own_names, phone_greeting
+from splatcam.door import addresses
+from splatcam.door.addresses import Reach, greeting, lan_address, own_names, phone_greeting
 
 TOKEN = "a token&more"
 

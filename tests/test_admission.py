@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from splatcam import admission
-from splatcam.admission import HANDSHAKES_AT_ONCE, MAX_ADDRESSES, Admission, Place, Refusal
+from splatcam.door import admission
+from splatcam.door.admission import HANDSHAKES_AT_ONCE, MAX_ADDRESSES, Admission, Place, Refusal
 from splatcam.settings import Settings
 from splatcam.telemetry import SessionKind
 

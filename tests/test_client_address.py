@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from splatcam.client_address import client_of, trusted_networks
+from splatcam.door.client_address import client_of, trusted_networks
 
 POD = {"RUNPOD_POD_ID": "abc"}
 

@@ -15,9 +15,9 @@ from splatcam.engine import EngineStatus
 from splatcam.engine.inline import InlineEngine
 from splatcam.estimators import EstimatorUnavailable, auto, registry
 from splatcam.frame_job import FrameJob
+from splatcam.live.streams import StreamHub
 from splatcam.pipeline import process_frame
 from splatcam.settings import Settings
-from splatcam.streams import StreamHub
 from splatcam.telemetry import Telemetry
 from splatcam.variants import Variant
 from splatcam.wire import Format

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from splatcam.cli import COMMANDS
+from splatcam.door.tls import cache_folder
 from splatcam.settings import Settings, add_arguments, settings_from
-from splatcam.tls import cache_folder
 
 ROOT = Path(__file__).parent.parent
 DOCKERFILE = (ROOT / "Dockerfile").read_text()

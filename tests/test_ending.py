@@ -85,6 +85,7 @@ async def test_while_it_drains_it_says_so_lets_nobody_in_and_serves_who_is_insid
                 assert await inside.recv()
             service.process.send_signal(signal.SIGTERM)  # the second one: at once
             assert await status_of(service) == 0
+    assert not [line for line in service.lines if "Traceback" in line or "leaked" in line]
 
 
 async def test_an_interrupt_is_the_same_end() -> None:

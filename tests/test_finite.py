@@ -53,6 +53,14 @@ def with_bad(name: str, value: float, pixels: Any = INSIDE) -> Prediction:
     return replace(prediction, **{name: plane})
 
 
+@pytest.mark.parametrize("value", BAD)
+def test_a_depth_that_is_none_becomes_the_nearest_of_the_others(value: float) -> None:
+    depth = only_finite(with_bad("depth", value))[0].depth
+    others = sound().depth.flatten().tolist()
+    del others[INSIDE[0] * WIDTH + INSIDE[1]]
+    assert float(depth[INSIDE]) == min(others) != 1.0
+
+
 class Oracle:
     """An estimator that says what it was given, and remembers how often it was asked."""
 

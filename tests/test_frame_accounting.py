@@ -12,9 +12,9 @@ from splatcam import wire
 from splatcam.bench.links import LocalLink
 from splatcam.engine import EngineRestarting, EngineStatus
 from splatcam.frame_job import FrameJob, FrameRefused, FrameResult
-from splatcam.session import Session
+from splatcam.live.session import Session
+from splatcam.live.streams import StreamHub
 from splatcam.settings import Settings
-from splatcam.streams import StreamHub
 from splatcam.telemetry import Telemetry
 from tests.fakes import BROKEN_JPEG, BUG_JPEG, FAULTY_JPEG, JPEG, PaperEngine, connected, hub_of, settled
 

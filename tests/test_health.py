@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from splatcam.admission import Admission
+from splatcam.door.admission import Admission
 from splatcam.engine import EngineStatus
 from splatcam.routes.health import health_router
 from splatcam.settings import Settings

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from splatcam.idle import Idle
+from splatcam.live.idle import Idle
 
 
 def idle() -> Idle:

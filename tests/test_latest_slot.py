@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 
-from splatcam.latest_slot import LatestSlot
+from splatcam.live.latest_slot import LatestSlot
 
 
 async def test_the_newest_value_wins_and_the_others_are_handed_back() -> None:

@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from splatcam.connection import Disconnected, HangUp
-from splatcam.engine import EngineStatus
-from splatcam.live_pictures import MAX_UNSEEN, NO_CAMERA, NO_FRAME, LivePictures, PictureSession
+from splatcam.engine import EngineFailed, EngineState, EngineStatus
+from splatcam.live.connection import Disconnected, HangUp
+from splatcam.live.live_pictures import MAX_UNSEEN, MOST_ASKED, NO_CAMERA, NO_FRAME, LivePictures, PictureSession
+from splatcam.live.streams import StreamHub
 from splatcam.rate_limit import TOO_MUCH
 from splatcam.rendering.camera import Camera
-from splatcam.rendering.picture_job import NothingToShow
+from splatcam.rendering.picture_job import NothingToShow, Picture, PictureJob, TooManyWaiting
 from splatcam.settings import Settings
-from splatcam.streams import StreamHub
 from tests.fakes import JPEG, PaperEngine, connected, hub_of, settled
 
 CAMERA = Camera.pinhole(16, 16, 60)
@@ -66,9 +66,12 @@ class Looker:
 
 
 @asynccontextmanager
-async def looking(hub: StreamHub, settings: Settings | None = None) -> AsyncIterator[Looker]:
+async def looking(
+    hub: StreamHub, settings: Settings | None = None, pictures: LivePictures | None = None
+) -> AsyncIterator[Looker]:
     looker = Looker()
-    running = asyncio.create_task(PictureSession(looker, LivePictures(hub), "c", settings or Settings()).run())
+    session = PictureSession(looker, pictures or LivePictures(hub), "c", settings or Settings())
+    running = asyncio.create_task(session.run())
     try:
         yield looker
     finally:
@@ -207,6 +210,36 @@ async def test_while_the_model_loads_the_status_says_so() -> None:
         engine.release()
 
 
+class AwayPencil(PaperEngine):
+    """Its process ends with the picture, if it was not gone before."""
+
+    def __init__(self, state: EngineState) -> None:
+        super().__init__()
+        self._state = state
+
+    async def draw(self, job: PictureJob) -> Picture:
+        self.status = EngineStatus(self._state, "it comes back later")
+        raise EngineFailed("its process is gone")
+
+
+@pytest.mark.parametrize("state", ["restarting", "failed"])
+async def test_while_the_engine_is_away_its_status_is_the_answer_and_no_error(state: EngineState) -> None:
+    engine = AwayPencil(state)
+    async with filmed(engine) as (hub, pictures):
+        assert pictures.get_info()["status"] == "live"
+        with pytest.raises(NothingToShow, match="it comes back later"):
+            await asks(pictures)
+        assert pictures.get_info()["status"] == "it comes back later"
+        async with looking(hub, pictures=pictures) as looker:
+            looker.says(type="look")
+            await settled()
+            looker.says(type="ping")
+            told = []
+            while (message := json.loads(await looker.outgoing.get()))["type"] != "pong":
+                told.append(message)
+            assert [(message["type"], message["status"]) for message in told] == [("info", "it comes back later")]
+
+
 async def test_nobody_looks_and_no_scene_is_kept() -> None:
     engine = PaperEngine()
     hub = hub_of(engine)
@@ -230,6 +263,73 @@ async def test_a_picture_that_is_asked_for_waits_for_the_frame_that_it_is_of() -
         await camera.send(JPEG)
         assert await asked
         assert pictures.get_info()["revision"] == pictures.edition != "none"
+
+
+class HeldPencil(PaperEngine):
+    """Draws one picture each time it may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._may_draw = asyncio.Semaphore(0)
+
+    def draws(self, pictures: int = 1) -> None:
+        for _ in range(pictures):
+            self._may_draw.release()
+
+    async def draw(self, job: PictureJob) -> Picture:
+        picture = await super().draw(job)
+        await self._may_draw.acquire()
+        return picture
+
+
+@asynccontextmanager
+async def filmed(engine: PaperEngine) -> AsyncIterator[tuple[StreamHub, LivePictures]]:
+    """A camera that has left a scene behind."""
+    hub = hub_of(engine)
+    pictures = LivePictures(hub)
+    async with connected(hub) as camera:
+        await camera.hello()
+        await camera.frame(0)
+        await camera.until("splats16")
+        pictures.get_info()
+        await camera.frame(1)
+        await camera.until("splats16")
+        yield hub, pictures
+
+
+def asks(pictures: LivePictures) -> asyncio.Task[bytes]:
+    return asyncio.create_task(pictures.draw(CAMERA, 85, "rgb", ""))
+
+
+async def test_of_all_requests_the_engine_has_one_and_a_session_is_drawn_beside_it() -> None:
+    engine = HeldPencil()
+    async with filmed(engine) as (hub, pictures):
+        asked = [asks(pictures) for _ in range(3)]
+        await settled()
+        assert len(engine.drawn) == 1
+        async with looking(hub, pictures=pictures) as looker:
+            looker.says(type="look", w=32, h=24)
+            await settled()
+            assert [job.camera.width for job in engine.drawn] == [16, 32]
+            engine.draws(4)
+            assert await looker.hears("picture")
+            assert all(await asyncio.gather(*asked))
+
+
+async def test_requests_beyond_a_few_are_refused_also_when_the_others_have_given_up() -> None:
+    engine = HeldPencil()
+    async with filmed(engine) as (_, pictures):
+        asked = [asks(pictures) for _ in range(MOST_ASKED)]
+        await settled()
+        for request in asked:
+            request.cancel()
+        await asyncio.gather(*asked, return_exceptions=True)
+        with pytest.raises(TooManyWaiting):
+            await asks(pictures)
+        engine.draws(MOST_ASKED + 1)
+        await settled()
+        assert await asks(pictures)
+        assert len(engine.drawn) == MOST_ASKED + 1
 
 
 async def test_the_service_and_the_viewer_tell_their_facts() -> None:
@@ -306,7 +406,7 @@ async def test_who_looks_while_no_model_is_there_waits_for_us() -> None:
 
 async def test_too_many_messages_are_dropped_and_told_and_then_the_socket_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     now_s = 0.0
-    monkeypatch.setattr("splatcam.live_pictures.time", SimpleNamespace(monotonic=lambda: now_s))
+    monkeypatch.setattr("splatcam.live.live_pictures.time", SimpleNamespace(monotonic=lambda: now_s))
     looker = Looker()
     session = PictureSession(looker, LivePictures(hub_of(PaperEngine())), "c", Settings(max_messages_per_s=10))
     running = asyncio.create_task(session.run())

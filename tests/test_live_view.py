@@ -17,16 +17,17 @@ import websockets
 
 from splatcam import wire
 from splatcam.bench.local_service import Service, running
-from splatcam.live_pictures import NO_CAMERA
+from splatcam.live.live_pictures import NO_CAMERA
 from tests.pictures import jpeg
 
 FLAGS = ("--model", "builtin", "--process-res", "70")
+NO_LIMIT = ("--max-messages-per-s", "1000000")  # on a slow machine ten thousand messages would be too much for too long
 WITHIN_S = 120  # the first picture waits for the rasterizer's compiler
 
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[Service]:
-    with running(*FLAGS) as started:
+    with running(*FLAGS, *NO_LIMIT) as started:
         started.wait_for_model("builtin")
         yield started
 
@@ -192,3 +193,11 @@ async def test_where_a_token_is_asked_for_nobody_looks_without_it_and_a_full_hou
             with pytest.raises(websockets.InvalidStatus) as full:
                 await websockets.connect(url, additional_headers=bearer)
             assert full.value.response.status_code == 503
+
+
+async def test_who_asks_for_the_sockets_address_over_http_hears_why_there_is_no_place() -> None:
+    with running(*FLAGS, "--max-sessions", "1") as full:
+        assert get(full, "/viewer/ws")[0] == 426
+        async with looking(full):
+            status, _, body = get(full, "/viewer/ws")
+    assert (status, json.loads(body)["reason"]) == (503, "full")

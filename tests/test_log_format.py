@@ -70,7 +70,7 @@ def test_a_json_line_tells_when_who_and_what() -> None:
 def test_a_summary_is_a_sentence_and_its_numbers() -> None:
     telemetry = Telemetry()
     telemetry.received()
-    telemetry.observe("decode", 2.0)
+    telemetry.observe("decode", 2.0001234)
     summary = telemetry.summary(1.0)
     assert summary is not None
     fields = json.loads(JsonLines().format(record(summary, event="summary", summary=summary.fields())))

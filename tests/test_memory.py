@@ -131,6 +131,16 @@ def test_a_stream_grows_back_after_many_good_frames() -> None:
     assert steps.size_px("camera") == 504 and not steps._streams
 
 
+def test_refusals_at_the_smallest_size_make_the_way_back_no_longer() -> None:
+    steps = GridSteps(70)
+    for _ in range(10):
+        steps.refused("camera")
+    assert steps.size_px("camera") == 56
+    for _ in range(GROW_AFTER):
+        steps.succeeded("camera")
+    assert steps.size_px("camera") == 70
+
+
 def test_what_is_remembered_of_streams_is_bounded() -> None:
     steps = GridSteps(504)
     for n in range(1000):
@@ -150,7 +160,15 @@ def test_a_frame_that_fits_nowhere_is_refused_and_the_next_one_processed(host: E
     device.room_px = 0
     assert refused(host) == "out_of_memory"
     device.room_px = ANY_SIZE
-    assert grid_of(host) == 140
+    assert grid_of(host) == 98
+    assert host.must_end is None
+
+
+def test_a_size_that_is_further_down_is_found_within_a_few_frames(host: EngineHost, device: SmallDevice) -> None:
+    device.room_px = 70
+    assert refused(host) == "out_of_memory"
+    assert [grid_of(host), grid_of(host)] == [70, 70]
+    assert device.attempts_px == [140, 98, 98, 70, 70]
     assert host.must_end is None
 
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from splatcam.qr import BLACK_ON_WHITE, PLAIN, draw, qr_code
+from splatcam.door.qr import BLACK_ON_WHITE, PLAIN, draw, qr_code
 
 LINK = "https://192.168.100.101:8000/?token=abcdefghijklmnopqrstuv"
 

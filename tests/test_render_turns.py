@@ -8,8 +8,9 @@ from collections.abc import Callable
 
 import pytest
 
+from splatcam.rendering.picture_job import TooManyWaiting
 from splatcam.rendering.wanted import Unwanted, check_wanted
-from splatcam.routes.render_turns import RenderTurns, Superseded, TooManyWaiting
+from splatcam.routes.render_turns import RenderTurns, Superseded
 
 FOREVER_S = 60
 

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from splatcam import wire
-from splatcam.adaptation import TO_BEGIN_WITH
 from splatcam.bench.local_service import Service, running
 from splatcam.bench.replay import EVERY_RESULT_FPS, WARM_UP_FRAMES, Plan, main
 from splatcam.bench.report import FrameRecord, Run, commit, markdown, summarise
+from splatcam.live.adaptation import TO_BEGIN_WITH
 from tests.pictures import jpeg
 from tests.test_clip import write_folder
 

@@ -10,12 +10,12 @@ import pytest
 from splatcam import wire
 from splatcam.engine import EngineFailed, EngineRestarting, EngineStatus
 from splatcam.frame_job import FrameJob, FrameResult
-from splatcam.live_pictures import LivePictures
+from splatcam.live.live_pictures import LivePictures
+from splatcam.live.streams import StreamHub
 from splatcam.rendering.camera import Camera
 from splatcam.rendering.orbit_query import parse_query
 from splatcam.rendering.picture_job import NothingToShow, Picture, PictureJob
 from splatcam.rendering.shading import MODES
-from splatcam.streams import StreamHub
 from splatcam.wire import ErrorCode
 from tests.fakes import Client, PaperEngine, connected, hub_of
 
@@ -181,7 +181,7 @@ async def test_pictures_come_back_with_the_next_frame(engine: DyingEngine, hub: 
         assert await pictures.draw(CAMERA, 80, "rgb", "me")
         engine.die()
         assert pictures.get_info()["status"] == RESTARTING.message
-        with pytest.raises(EngineRestarting):
+        with pytest.raises(NothingToShow, match=RESTARTING.message):
             await pictures.draw(CAMERA, 80, "rgb", "me")
         engine.come_back()
         with pytest.raises(NothingToShow):

@@ -6,15 +6,23 @@ import asyncio
 import signal
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
 import websockets
 
-from splatcam import guarded_protocols, serving
-from splatcam.guarded_protocols import GuardedWebSocket
-from splatcam.serving import OrderlyServer, bind, server_config, terminated_like_interrupted
+from splatcam.door import guarded_protocols, serving
+from splatcam.door.guarded_protocols import GuardedWebSocket
+from splatcam.door.serving import (
+    DESCRIPTORS,
+    MOST_CONNECTIONS,
+    OrderlyServer,
+    bind,
+    room_for_connections,
+    server_config,
+    terminated_like_interrupted,
+)
 from splatcam.settings import Settings
 
 WITHIN_S = 60.0
@@ -29,6 +37,9 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     if scope["type"] == "http":
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
         await send({"type": "http.response.body", "body": b"ok"})
+    elif scope["type"] == "websocket" and scope["path"] == "/full":
+        await send({"type": "websocket.http.response.start", "status": 503, "headers": []})
+        await send({"type": "websocket.http.response.body", "body": b"full"})
     elif scope["type"] == "websocket":
         await send({"type": "websocket.accept"})
         while (message := await receive())["type"] != "websocket.disconnect":
@@ -88,6 +99,57 @@ async def test_a_request_that_is_not_completed_is_closed(impatient: None, length
         writer.write(REQUEST[:length])
         assert await closed(reader) == b""
         writer.close()
+
+
+async def test_beyond_the_most_connections_newcomers_are_closed_at_once_and_the_others_stay(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(serving, "room_for_connections", lambda: 2)
+    async with serving_app() as running, AsyncExitStack() as at_the_end:
+
+        async def connected() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+            reader, writer = await running.connect()
+            at_the_end.callback(writer.close)
+            return reader, writer
+
+        first, second = await connected(), await connected()
+        await answered(first)
+        await answered(second)
+        assert await closed((await connected())[0]) == b""
+        await answered(first)
+        second[1].write(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        assert (await closed(second[0])).endswith(b"ok")
+        await answered(await connected())
+
+
+async def answered(connection: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> None:
+    """It stays open for the next request."""
+    reader, writer = connection
+    writer.write(REQUEST)
+    async with asyncio.timeout(WITHIN_S):
+        assert (await reader.readuntil(b"\r\n\r\nok")).startswith(b"HTTP/1.1 200")
+
+
+def test_half_of_the_descriptors_are_for_something_else_than_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = {"now": (256, 100_000)}
+    monkeypatch.setattr(serving.resource, "getrlimit", lambda which: limits["now"])
+    monkeypatch.setattr(serving.resource, "setrlimit", lambda which, wanted: limits.update(now=wanted))
+    assert (room_for_connections(), limits["now"]) == (MOST_CONNECTIONS, (DESCRIPTORS, 100_000))
+    limits["now"] = (256, 1000)
+    assert (room_for_connections(), limits["now"]) == (500, (1000, 1000))
+    limits["now"] = (100_000, serving.resource.RLIM_INFINITY)
+    assert (room_for_connections(), limits["now"]) == (MOST_CONNECTIONS, (100_000, serving.resource.RLIM_INFINITY))
+
+
+def test_a_system_that_gives_no_more_descriptors_gets_fewer_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(which: int, wanted: tuple[int, int]) -> None:
+        raise ValueError("not allowed to raise maximum limit")
+
+    monkeypatch.setattr(serving.resource, "getrlimit", lambda which: (256, serving.resource.RLIM_INFINITY))
+    monkeypatch.setattr(serving.resource, "setrlimit", refuses)
+    assert room_for_connections() == 128
+    monkeypatch.setattr(serving, "resource", None)  # Windows
+    assert room_for_connections() == MOST_CONNECTIONS
 
 
 async def test_drops_do_not_put_it_off(impatient: None) -> None:
@@ -158,9 +220,66 @@ async def test_a_handshake_that_cannot_be_read_is_answered_and_closed(
         writer.close()
 
 
+@pytest.mark.parametrize(
+    "request_",
+    [b"\x16\x03\x01\x02\r\n\r\n", b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"],
+)
+async def test_what_scanners_send_fills_no_log(request_: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    async with serving_app() as running:
+        reader, writer = await asyncio.open_connection(*running.address)
+        writer.write(request_)
+        async with asyncio.timeout(WITHIN_S):
+            assert (await reader.readline()).startswith(b"HTTP/1.1 ")
+        writer.close()
+    assert [record.message for record in caplog.records if record.name.startswith("uvicorn")] == []
+
+
+async def test_a_refused_handshake_is_no_news_for_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    async with serving_app() as running:
+        with pytest.raises(websockets.InvalidStatus, match="503"):
+            await websockets.connect("ws://{}:{}/full".format(*running.address))
+    assert [record.message for record in caplog.records if record.name.startswith("uvicorn")] == []
+
+
+async def test_who_does_not_read_gets_no_pongs_on_top(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serving_app() as running:
+        async with websockets.connect("ws://{}:{}".format(*running.address), ping_interval=None) as connection:
+            (server_side,) = running.server.server_state.connections
+            written: list[bytes] = []
+
+            bucket = BottomlessBucket()
+            monkeypatch.setattr(server_side, "_small_frames", bucket)
+            monkeypatch.setattr(server_side.transport, "write", written.append)
+            server_side.pause_writing()
+            await connection.ping()
+            await bucket.was_asked()
+            assert written == []
+            server_side.resume_writing()
+            await connection.ping()
+            await bucket.was_asked()
+            assert len(written) == 1
+
+
+class BottomlessBucket:
+    """Tells when something was taken."""
+
+    def __init__(self) -> None:
+        self._asked = asyncio.Event()
+
+    def take(self, amount: float, now_s: float) -> bool:
+        self._asked.set()
+        return True
+
+    async def was_asked(self) -> None:
+        """Since the last time; what came of it is done by then."""
+        async with asyncio.timeout(WITHIN_S):
+            await self._asked.wait()
+        self._asked.clear()
+
+
 async def test_a_slow_reader_is_not_stalled_and_is_cut_off_once_it_takes_nothing_more() -> None:
     async with serving_app() as running:
-        async with websockets.connect("ws://{}:{}".format(*running.address)) as connection:
+        async with websockets.connect("ws://{}:{}".format(*running.address), ping_interval=None) as connection:
             (server_side,) = running.server.server_state.connections
             assert isinstance(server_side, GuardedWebSocket)
             waiting_bytes = iter([100, 90, 80, 80])

@@ -9,13 +9,13 @@ import msgpack
 import pytest
 
 from splatcam import wire
-from splatcam.ack_window import MIN_WINDOW
 from splatcam.bench.links import LocalLink
-from splatcam.connection import HangUp
 from splatcam.engine import EngineStatus
-from splatcam.session import Session
+from splatcam.live.ack_window import MIN_WINDOW
+from splatcam.live.connection import HangUp
+from splatcam.live.session import Session
+from splatcam.live.streams import StreamHub
 from splatcam.settings import Settings
-from splatcam.streams import StreamHub
 from splatcam.wire import ErrorCode
 from tests.fakes import BROKEN_JPEG, BUG_JPEG, FAULTY_JPEG, JPEG, Client, PaperEngine, connected, hub_of, model, settled
 
@@ -51,6 +51,39 @@ async def test_hello_is_answered_by_who_runs_and_what_is_accepted() -> None:
         assert welcome["model"]["licence"] == "ours"
         assert welcome["limits"]["frame_long_side_px"] == 70
         assert (await client.next())["type"] == "status"
+
+
+async def test_a_client_is_named_in_the_log_once_however_often_it_says_hello(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    async with connected(hub_of(PaperEngine())) as client:
+        for _ in range(50):
+            await client.hello()
+    assert [record.message.count("session") for record in caplog.records] == [1]
+
+
+class Flood:
+    """A client whose messages are all there already."""
+
+    left = 1000
+
+    async def receive(self) -> bytes:
+        self.left -= 1
+        return b"nonsense"
+
+    async def send(self, data: bytes) -> None:
+        pass
+
+
+async def test_between_the_dropped_messages_of_a_flood_the_others_have_their_turns() -> None:
+    flood = Flood()
+    flooding = asyncio.create_task(Session(flood, hub_of(PaperEngine()), Settings(max_messages_per_s=10)).run())
+    left = []
+    for _ in range(100):
+        await asyncio.sleep(0)
+        left.append(flood.left)
+    flooding.cancel()
+    await asyncio.gather(flooding, return_exceptions=True)
+    assert left[-1] > 0 and len(set(left)) > 50
 
 
 async def test_a_result_echoes_its_frame_and_tells_where_the_time_went() -> None:
@@ -274,7 +307,7 @@ async def test_a_client_whose_acknowledgements_come_late_gets_less_and_is_told_w
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now_s = 1000.0
-    monkeypatch.setattr("splatcam.session.time", SimpleNamespace(monotonic=lambda: now_s))
+    monkeypatch.setattr("splatcam.live.session.time", SimpleNamespace(monotonic=lambda: now_s))
     engine = PaperEngine()
     async with connected(hub_of(engine)) as client, connected(hub_of(PaperEngine())) as other:
         await client.hello("compact")
@@ -401,7 +434,7 @@ async def test_who_watches_and_acknowledges_nothing_is_sent_away_and_the_camera_
 
 
 def session_at(clock: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Session:
-    monkeypatch.setattr("splatcam.session.time", clock)
+    monkeypatch.setattr("splatcam.live.session.time", clock)
     return Session(LocalLink().transport(), hub_of(PaperEngine()), settings)
 
 
@@ -449,7 +482,7 @@ async def test_too_many_messages_are_dropped_and_told_once_and_the_next_ones_are
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now_s = 0.0
-    monkeypatch.setattr("splatcam.session.time", SimpleNamespace(monotonic=lambda: now_s))
+    monkeypatch.setattr("splatcam.live.session.time", SimpleNamespace(monotonic=lambda: now_s))
     hub = hub_of(PaperEngine())
     async with connected(hub, Settings(max_messages_per_s=10)) as client:
         for _ in range(20):
@@ -470,7 +503,7 @@ async def test_too_many_messages_are_dropped_and_told_once_and_the_next_ones_are
 
 async def test_a_frame_over_the_bytes_a_second_is_dropped_with_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
     now_s = 0.0
-    monkeypatch.setattr("splatcam.session.time", SimpleNamespace(monotonic=lambda: now_s))
+    monkeypatch.setattr("splatcam.live.session.time", SimpleNamespace(monotonic=lambda: now_s))
     settings = Settings(max_bytes_per_s=2000, max_message_bytes=2000)
     async with connected(hub_of(PaperEngine()), settings) as client:
         for frame_id in range(3):
@@ -484,7 +517,7 @@ async def test_who_floods_for_ten_seconds_on_end_is_sent_away_and_nobody_else(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now_s = 0.0
-    monkeypatch.setattr("splatcam.session.time", SimpleNamespace(monotonic=lambda: now_s))
+    monkeypatch.setattr("splatcam.live.session.time", SimpleNamespace(monotonic=lambda: now_s))
     hub = hub_of(PaperEngine())
     settings = Settings(max_messages_per_s=10)
     async with connected(hub, settings) as good, leaving(settings, hub) as (flooder, running):

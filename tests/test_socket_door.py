@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from fastapi import Request, WebSocket
 
-from splatcam.admission import HANDSHAKES_AT_ONCE, Admission
-from splatcam.client_address import trusted_networks
-from splatcam.connection import HangUp
+from splatcam.door.admission import HANDSHAKES_AT_ONCE, Admission
+from splatcam.door.client_address import trusted_networks
+from splatcam.live.connection import HangUp
 from splatcam.routes.websocket import SocketDoor, WebSocketTransport
 from splatcam.settings import Settings
 from splatcam.telemetry import Telemetry

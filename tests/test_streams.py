@@ -3,10 +3,12 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
+import pytest
+
 from splatcam import wire
 from splatcam.engine import EngineStatus
 from splatcam.frame_job import FrameJob, FrameResult
-from splatcam.streams import StreamHub
+from splatcam.live.streams import StreamHub
 from splatcam.variants import MAX_VARIANTS
 from splatcam.wire import ErrorCode
 from tests.fakes import BROKEN_JPEG, JPEG, Client, PaperEngine, connected, hub_of, settled
@@ -194,6 +196,27 @@ async def test_who_watched_a_camera_that_left_goes_back_to_its_own() -> None:
         await viewer.send(wire.Ack(frame_id=0))
         await viewer.frame(1)
         assert (await viewer.until("splats16"))["frame_id"] == 1
+
+
+async def test_a_listener_with_a_bug_keeps_the_model_from_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    engine = PaperEngine()
+    ready, engine.status = engine.status, EngineStatus("loading", "loading small")
+    hub = hub_of(engine)
+    heard: list[EngineStatus] = []
+
+    def broken(status: EngineStatus) -> None:
+        raise ZeroDivisionError
+
+    hub.listen(broken)
+    hub.listen(heard.append)
+    async with connected(hub) as camera:
+        await camera.send(wire.Hello(protocol=1, formats=["splats16"]))
+        await camera.frame(0)
+        await settled()
+        engine.status = ready
+        hub.engine_changed(ready)
+        assert (await camera.until("splats16"))["frame_id"] == 0
+    assert heard == [ready] and "ZeroDivisionError" in caplog.text
 
 
 async def test_one_cameras_bad_frame_is_told_to_that_camera_only() -> None:

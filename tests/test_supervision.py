@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ ROOT = Path(__file__).parent.parent
 WITHIN_S = 60.0
 SPLATS = Variant(Format.SPLATS16, "pixel")
 EAGER = RestartPolicy(shortest_delay_s=0.0, longest_delay_s=0.0, most_restarts=100)
+DEADLY = {"kill", "exit", "hang", "stop", "sticky_cuda"}
 _seeds = itertools.count()
 
 
@@ -47,7 +48,8 @@ def job(fault: str | None = None, *, wants_scene: bool = False) -> FrameJob:
     """Each is another picture."""
     seed = next(_seeds)
     data = jpeg(seed=seed, quality=50 + seed % 50)
-    return FrameJob("camera", seed, 0.0, with_fault(data, fault) if fault else data, (SPLATS,), wants_scene)
+    stream_id = f"camera {seed}" if fault in DEADLY else "camera"  # one whose frames kill again is kept out
+    return FrameJob(stream_id, seed, 0.0, with_fault(data, fault) if fault else data, (SPLATS,), wants_scene)
 
 
 @dataclass
@@ -159,6 +161,30 @@ async def test_a_frame_that_the_process_does_not_survive_is_not_tried_again(
         assert await run.refuses(deadly) == "quarantined"
         assert await run.process(job())
         assert run.causes == [cause]
+
+
+async def test_a_frame_that_was_processed_before_is_not_to_blame_for_what_it_happens_to_see(tmp_path: Path) -> None:
+    async with supervised(tmp_path) as run:
+        await run.process(slow := job("slow"))
+        again = asyncio.create_task(run.process(slow))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert run.engine._child._job is not None
+        os.kill(run.pid, signal.SIGKILL)
+        with pytest.raises(EngineRestarting):
+            await again
+        await run.until("ready")
+        assert await run.process(slow)
+
+
+async def test_what_the_process_had_said_before_its_end_comes_too_late(tmp_path: Path) -> None:
+    async with supervised(tmp_path) as run:
+        dead, ready = run.engine._child, run.engine.status
+        plan_loads(tmp_path, "hang")
+        os.kill(run.pid, signal.SIGKILL)
+        await run.until("restarting")
+        dead._heard(ready)
+        assert run.engine.status.state == "restarting"
 
 
 async def test_those_who_wait_for_their_turn_are_told_too_and_are_not_to_blame(tmp_path: Path) -> None:
@@ -281,8 +307,21 @@ async def test_a_process_that_is_killed_from_outside_while_it_loads_is_replaced(
         assert run.causes == ["exit", "load"]
 
 
+async def test_one_that_is_closed_while_its_model_loads_begins_no_other_process(tmp_path: Path) -> None:
+    engine = SupervisedEngine(Settings(model="synthetic", process_res=70, threads=1), build=PaperHosts(tmp_path))
+    closing: list[asyncio.Task[None]] = []
+
+    def hear(status: EngineStatus) -> None:  # the model is there, but nobody knows that yet
+        if status.state == "ready":
+            closing.append(asyncio.create_task(engine.close()))
+
+    await engine.start(hear)
+    await asyncio.gather(*closing)
+    assert [task for task in asyncio.all_tasks() if task.get_name() == "engine-supervisor"] == []
+
+
 async def test_a_system_that_gives_no_process_is_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    begin, refusals = Child._begin, iter([OSError("no descriptor"), RuntimeError("no thread")])
+    begin, refusals = Child._begin, iter([OSError("no descriptor"), RuntimeError("no thread"), MemoryError()])
 
     def short_of_everything(child: Child) -> None:
         if (refusal := next(refusals, None)) is not None:
@@ -292,7 +331,7 @@ async def test_a_system_that_gives_no_process_is_asked_again(tmp_path: Path, mon
     async with supervised(tmp_path) as run:
         monkeypatch.setattr(Child, "_begin", short_of_everything)
         await run.fails(job("exit"))
-        assert run.causes == ["exit", "load", "load"]
+        assert run.causes == ["exit", "load", "load", "load"]
         assert await run.process(job())
 
 
@@ -470,3 +509,13 @@ def test_a_server_that_ends_without_a_word_does_not_wait_for_the_process(tmp_pat
     with another_server(tmp_path, "nowhere") as (server, engine, _, block):
         assert server.wait(WITHIN_S) == 0
         assert wait_for_the_end_of(engine) and not block.exists()
+
+
+async def test_a_camera_that_kills_again_is_kept_out_and_the_others_are_served(tmp_path: Path) -> None:
+    async with supervised(tmp_path) as run:
+        for _ in range(2):
+            await run.fails(replace(job("kill"), stream_id="a murderer"))
+        assert await run.refuses(replace(job(), stream_id="a murderer")) == "quarantined"
+        assert await run.process(job())
+        run.engine.forget("a murderer")
+        assert await run.process(replace(job(), stream_id="a murderer"))

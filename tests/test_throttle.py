@@ -303,7 +303,10 @@ def test_the_command_says_where_to_point_the_browser() -> None:
         assert process.stdout is not None
         line = process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        assert process.wait() == 0
+        try:
+            assert process.wait(60) == 0
+        finally:
+            process.kill()
     assert line.startswith(f"open http://{HOST}:")
 
 

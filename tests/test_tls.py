@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from splatcam import tls
+from splatcam.door import tls
+from splatcam.door.tls import cache_folder, self_signed, server_context
 from splatcam.settings import SettingsError
-from splatcam.tls import cache_folder, self_signed, server_context
 
 NAMES = ["localhost", "127.0.0.1", "::1", "laptop.local", "192.168.1.2"]
 

@@ -15,10 +15,11 @@ from torch import Tensor
 from splatcam import wire
 from splatcam.estimators import Estimator, Holds, Prediction, registry
 from splatcam.estimators.da3 import default_intrinsics
-from splatcam.estimators.window import REST, Memory, Pair, WindowEstimator, at_rest, blocks_of, goes_on, rigid
+from splatcam.estimators.window import REST, Pair, WindowEstimator, at_rest, rigid
 from splatcam.frame_job import FrameJob, FrameResult
 from splatcam.pipeline import process_frame
 from splatcam.pixel_splats import pixel_splats
+from splatcam.rendering.camera import Orbit
 from splatcam.settings import Settings, SteadyMode
 from splatcam.steady import SteadyOptions, steady
 from splatcam.transform import scaled
@@ -263,14 +264,21 @@ def test_the_same_frames_give_the_same_world_bit_for_bit() -> None:
 
 
 def test_a_thing_that_moves_is_no_cut() -> None:
-    image = look().image
-    prediction = Prediction(look().depth, INTRINSICS, image)
-    (told, state) = WindowEstimator(ExactViews([look()])).estimate(image, wants_gaussians=False)
-    assert isinstance(state, Memory) and told.depth.shape == prediction.depth.shape
-    moved = image.clone()
+    before = look(0.1)
+    moved = before.image.clone()
     moved[:, : WIDTH // 2] = 255 - moved[:, : WIDTH // 2]
-    assert goes_on(state, moved, blocks_of(moved))
-    assert not goes_on(state, 255 - image, blocks_of(255 - image))
+    views = [look(), before, replace(before, image=moved)]
+    assert not torch.equal(run(ExactViews(views), views)[-1].world_from_camera, torch.eye(4, dtype=torch.float64))
+
+
+def test_a_lamp_that_is_switched_is_no_cut_and_the_world_stays() -> None:
+    views = [look(0.0), look(0.1), look(0.1, light=0.5), look(0.1)]
+    network = ExactViews(views)
+    predictions = run(network, views)
+    assert all(key is views[0] for key, _ in network.pairs[:3]), "no world begins"
+    for prediction in predictions[2:]:
+        torch.testing.assert_close(prediction.depth, predictions[1].depth, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(prediction.world_from_camera, predictions[1].world_from_camera, atol=1e-3, rtol=0)
 
 
 def test_between_two_poses_there_is_a_pose() -> None:
@@ -325,6 +333,9 @@ def test_the_scene_that_is_kept_for_pictures_lies_in_the_world() -> None:
     seen = means @ camera_from_world[:3, :3].T + camera_from_world[:3, 3]
     torch.testing.assert_close(seen[:, 2], torch.full((len(seen),), 3.0, dtype=torch.float64), atol=1e-5, rtol=0)
     assert result.facts is not None and result.facts.distance == pytest.approx(3.0), "from the camera"
+    home = Orbit.of_pose(result.facts.pose, result.facts.distance)
+    assert home.eye == pytest.approx((1.0, -0.5, 2.0)), "who comes later stands where the camera does"
+    assert home.target == pytest.approx((PlacedEstimator.pose @ torch.tensor([0, 0, 3.0, 1]).double())[:3].tolist())
 
 
 def test_without_a_world_no_pose_is_told() -> None:

@@ -104,7 +104,7 @@ class App {
         adapted: (adapted) => (this.adapted = adapted),
         answered: (answer) => this.uplink.answered(answer),
         result: (...result) => this.#onResult(...result),
-        error: (sentence, code) => this.notices.say(passesWithTheFrame(code) ? "frame" : "server", sentence),
+        error: (sentence, code) => this.#onError(sentence, code),
       },
     });
     this.choices.onChange(({ field }) => field !== undefined && connection.ask());
@@ -275,7 +275,14 @@ class App {
     this.status = status;
     this.notices.say("connection", ""); // while the model loads there is no welcome yet, but a server
     this.notices.say("engine", status.state === "failed" ? status.message : "");
+    if (status.state === "failed") this.notices.say("frame", "");
     this.#look();
+  }
+
+  /** While the model has failed no frame is processed, which its status says once for all of them. */
+  #onError(sentence, code) {
+    if (code === "engine_failed" && this.status?.state === "failed") return;
+    this.notices.say(passesWithTheFrame(code) ? "frame" : "server", sentence);
   }
 
   /** Our own picture does not come back; the result keeps it, for it may be shown again. */

@@ -9,12 +9,12 @@ from typing import Protocol
 
 import websockets
 
-from splatcam.connection import Disconnected
 from splatcam.engine import EngineStatus
 from splatcam.engine.inline import InlineEngine
-from splatcam.session import Session
+from splatcam.live.connection import Disconnected
+from splatcam.live.session import Session
+from splatcam.live.streams import StreamHub
 from splatcam.settings import Settings
-from splatcam.streams import StreamHub
 from splatcam.telemetry import Telemetry
 
 

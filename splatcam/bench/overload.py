@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from splatcam.bench import report as reports
 from splatcam.bench.links import LinkFailed
 from splatcam.bench.local_service import Service, ServiceFailed, running
 from splatcam.bench.overload_cameras import Camera, Rate, connected, listening, picture_of
 from splatcam.bench.overload_figures import Flood, FreeLoop, NewestWins, Report, Turns, goals
 from splatcam.bench.replay import Plan, ReplayFailed, above_zero, file_in_a_folder
-from splatcam.bench.report import commit, machine, row
+from splatcam.bench.report import row
 from splatcam.bench.scrape import scrape
 from splatcam.telemetry import percentile
 
@@ -172,9 +172,9 @@ def markdown(report: Report) -> str:
 
 
 def write_json(report: Report, path: Path) -> None:
-    record = {"commit": commit(), "machine": asdict(machine()), **asdict(report)}
-    record["goals"] = [{**asdict(goal), "is_met": goal.is_met} for goal in goals(report)]
-    path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    told = [{**asdict(goal), "is_met": goal.is_met} for goal in goals(report)]
+    values = {**asdict(report), "goals": told, "table": markdown(report).splitlines()}
+    reports.write_json(reports.with_origin(values), path)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,8 @@ WARM_UP_FRAMES = 5
 EVERY_RESULT_FPS = 240.0  # the most that may be asked for
 ANSWER_WITHIN_S = 60.0  # for a first frame on a slow machine, and for the last ones
 IN_PROCESS_SETTINGS = (
-    "model", "device", "process_res", "accept_nc_license", "revision", "offline", "latency_ms", "threads",
+    "model", "device", "process_res", "steady", "fov", "accept_nc_license", "revision", "offline", "latency_ms",
+    "threads",
 )  # fmt: skip
 
 

@@ -130,7 +130,13 @@ def markdown(report: dict[str, Any]) -> str:
     return "\n".join([*lines, ""])
 
 
+def with_origin(values: dict[str, Any]) -> dict[str, Any]:
+    """And by which machine and commit they were measured."""
+    return {**values, "machine": asdict(machine()), "commit": commit()}
+
+
 def write_json(report: dict[str, Any], path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
 

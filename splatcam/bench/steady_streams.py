@@ -132,7 +132,7 @@ def measure(shots: Iterable[Shot], options: SteadyOptions) -> list[FrameFigures]
             truths = [*truths[-LOOK_BACK:], shot.truth]
             error = (_off(shot.estimated.depth, shot.truth), _off(held.depth, shot.truth))
             lag, ghosts = lag_of(truths, held.depth), ghosts_in(truths, held.depth)
-        figures.append(FrameFigures(change, error, lag, ghosts, bool(report.cut), cpu_ms))
+        figures.append(FrameFigures(change, error, lag, ghosts, report.is_cut, cpu_ms))
     return figures
 
 

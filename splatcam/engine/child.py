@@ -101,7 +101,7 @@ class Child:
         """Returns when the first frame can be processed; raises EngineFailed."""
         try:
             self._begin()
-        except (OSError, RuntimeError) as error:  # no descriptor, no memory, no thread
+        except Exception as error:  # no descriptor, no memory, no thread: the next try may have them
             raise EngineFailed(f"the engine's process does not start: {error}") from error
         await self._ready
 
@@ -113,7 +113,7 @@ class Child:
         with far_end:  # closed here, so that the process' end is the only one, and its death is seen
             process.start()
         self._process = process
-        atexit.register(process.kill)  # it ignores SIGTERM, with which Python would take leave of it
+        atexit.register(self._abandon)
         self._allocate(INITIAL_BYTES)
         for work in (self._send, self._listen):
             thread = threading.Thread(target=work, args=(self._pipe,), name=f"engine{work.__name__}", daemon=True)
@@ -197,12 +197,19 @@ class Child:
             if self.exit_code is None:
                 logger.error("the engine's process %s does not end", process.pid)
                 return
-            atexit.unregister(process.kill)
+            atexit.unregister(self._abandon)
             process.close()
         for thread in self._threads:
             thread.join()
         if self._pipe is not None:
             self._pipe.close()
+
+    def _abandon(self) -> None:
+        """At the end of a Python that did not bury it: it ignores SIGTERM, which it would get now, and shared memory
+        outlives everybody."""
+        if self._process is not None:
+            self._process.kill()
+        self._release(self._shared)
 
     async def _look_after(self) -> None:
         last_s = time.monotonic()
@@ -212,9 +219,7 @@ class Child:
             awake_s = min(now_s - last_s, 2 * LOOK_EVERY_S)  # while we were stopped ourselves, nothing was heard
             last_s = now_s
             if (cause := self._watch.passed(awake_s)) is not None:
-                assert self._process is not None
-                self._process.kill()
-                self._die(cause, self._job)
+                self._die(cause, self._job)  # the burial kills it
                 return
 
     def _die(self, cause: RestartCause, to_blame: FrameJob | None = None) -> None:

@@ -85,14 +85,21 @@ class GridSteps:
 
     def stepped_down(self, stream_id: str) -> None:
         """The next smaller size did."""
-        steps = self._steps_of(stream_id)
-        steps.down, steps.good, steps.refused = steps.down + 1, 0, 0
+        self._step_down(stream_id).refused = 0
 
     def refused(self, stream_id: str) -> int:
-        """Neither did. Returns how many times in a row that was so."""
-        steps = self._steps_of(stream_id)
+        """Neither did: the next frame begins at the smaller one. Returns how many times in a row that was so."""
+        steps = self._step_down(stream_id)
         steps.refused += 1
         return steps.refused
+
+    def _step_down(self, stream_id: str) -> _Steps:
+        """Not below the smallest size."""
+        size_px, steps = self.size_px(stream_id), self._steps_of(stream_id)
+        steps.good = 0
+        if next_smaller(size_px) < size_px:
+            steps.down += 1
+        return steps
 
     def forget(self, stream_id: str) -> None:
         self._streams.pop(stream_id, None)

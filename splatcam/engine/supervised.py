@@ -20,7 +20,7 @@ from splatcam.frame_job import FrameJob, FrameRefused, FrameResult
 from splatcam.rendering.picture_job import Picture, PictureJob
 from splatcam.settings import Settings
 from splatcam.telemetry import RestartCause
-from splatcam.wire import ERROR_EXPLANATIONS, ErrorCode
+from splatcam.wire import ErrorCode
 
 logger = logging.getLogger(__name__)
 
@@ -57,20 +57,23 @@ class SupervisedEngine:
             if not self._closing:
                 self._publish(EngineStatus("failed", str(error)))
             raise EngineFailed(str(error)) from error
+        if self._closing:  # since it began to load: its end is wanted, and no other one after it
+            return
         self._restarts.ready(time.monotonic())
         self._supervising = asyncio.create_task(self._supervise(child), name="engine-supervisor")
 
     async def process(self, job: FrameJob) -> FrameResult:
-        if self._quarantine.holds(job.jpeg):
-            raise FrameRefused(ErrorCode.QUARANTINED, ERROR_EXPLANATIONS[ErrorCode.QUARANTINED])
+        if reason := self._quarantine.reason(job.stream_id, job.jpeg):
+            raise FrameRefused(ErrorCode.QUARANTINED, reason)
         result = await self._working().process(job)
-        self._quarantine.survived(job.jpeg)
+        self._quarantine.survived(job.stream_id, job.jpeg)
         return result
 
     async def draw(self, job: PictureJob) -> Picture:
         return await self._working().draw(job)
 
     def forget(self, stream_id: str) -> None:
+        self._quarantine.forget(stream_id)
         if self._child is not None:
             self._child.forget(stream_id)
 
@@ -105,7 +108,7 @@ class SupervisedEngine:
             self._note(end, child.exit_code)
             pause = self._restarts.ended(time.monotonic())
             if pause.state == "failed":
-                again = f"{end.sentence}, again and again: tried once more in {pause.delay_s:.0f} s"
+                again = f"The model fails again and again: {end.sentence}. The next try is in {pause.delay_s:.0f} s."
                 self._publish(EngineStatus("failed", again))
             await asyncio.sleep(pause.delay_s)
             self._publish(EngineStatus("restarting", "the engine's process is starting again"))
@@ -121,7 +124,7 @@ class SupervisedEngine:
     def _note(self, end: End, exit_code: int | None) -> None:
         frame = end.frame
         if frame is not None:
-            self._quarantine.blame(frame.jpeg)
+            self._quarantine.blame(frame.stream_id, frame.jpeg)
         where = "" if frame is None else f", in frame {frame.frame_id} of stream {frame.stream_id}"
         logger.warning("the engine's process ended with %s (%s%s): %s", exit_code, end.cause, where, end.sentence)
         self._on_restart(end.cause)
@@ -131,7 +134,7 @@ class SupervisedEngine:
 
     def _heard(self, status: EngineStatus) -> None:
         """What the process says. One that begins again is `restarting` until it is ready."""
-        if self.status.state in ("restarting", "failed") and status.state != "ready":
+        if self.status.state == "restarting" and status.state != "ready":
             status = EngineStatus("restarting", status.message, None, status.progress)
         self._publish(status)
 

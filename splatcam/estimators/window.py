@@ -14,17 +14,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from splatcam.estimators import Holds, Prediction
+from splatcam.motion import Array, cells_of, is_cut
 from splatcam.transform import scaled
 from splatcam.wire import ModelInfo
 
-BLOCKS = (6, 8)  # rows and columns that a picture is compared by: a camera that turns hardly changes them
-BLOCK_STEP = 4
-CHANGED = 0.08  # of a block's mean colour, in 0..1
-CUT_SHARE = 0.5  # more blocks that changed from one frame to the next are another scene: nothing goes on
 OTHER_LIGHT = 0.12  # change of the mean colour, in 0..1: a camera's exposure settles in its first second
 COMMON_SHARE = 0.7  # of each view's pixels that the other one must see
 FARTHEST = 0.4  # from the keyframe, in median depths: 23 degrees about what is looked at
@@ -66,7 +62,7 @@ class Memory:
     """What is remembered from frame to frame of one stream."""
 
     key: Keyframe
-    blocks: Tensor  # of the newest frame
+    cells: Array  # [3, h, w] f32, the newest frame's colours
     told: Tensor  # [4, 4] f64 on the CPU, the newest frame's world_from_camera
 
 
@@ -81,23 +77,23 @@ class WindowEstimator:
 
     def estimate(self, image: Tensor, *, wants_gaussians: bool, state: Memory | None = None) -> tuple[Prediction, Any]:
         """See `Estimator`. After a cut, and where the grid's size changed, another world begins."""
-        blocks = blocks_of(image)
-        if state is None or not goes_on(state, image, blocks):
-            return self._begin(image, blocks, wants_gaussians)
+        cells = cells_of(image)
+        if state is None or state.key.image.shape != image.shape or is_cut(cells, state.cells):
+            return self._begin(image, cells, wants_gaussians)
         pair = self._views.estimate_pair(state.key.image, image, wants_gaussians=wants_gaussians)
         if not bool(pair.key_from_newest.isfinite().all()):
-            return self._begin(image, blocks, wants_gaussians)
-        return _go_on(state, pair, blocks)
+            return self._begin(image, cells, wants_gaussians)
+        return _go_on(state, pair, cells)
 
-    def _begin(self, image: Tensor, blocks: Tensor, wants_gaussians: bool) -> tuple[Prediction, Memory]:
+    def _begin(self, image: Tensor, cells: Array, wants_gaussians: bool) -> tuple[Prediction, Memory]:
         """With a view of itself, so that the network is never asked in another way."""
         pair = self._views.estimate_pair(image, image, wants_gaussians=wants_gaussians)
         here = torch.eye(4, dtype=torch.float64)
         prediction = replace(pair.newest, world_from_camera=here)
-        return prediction, Memory(_keyframe(prediction, blocks, here), blocks, here)
+        return prediction, Memory(_keyframe(prediction, cells, here), cells, here)
 
 
-def _go_on(state: Memory, pair: Pair, blocks: Tensor) -> tuple[Prediction, Memory]:
+def _go_on(state: Memory, pair: Pair, cells: Array) -> tuple[Prediction, Memory]:
     """The newest view, brought into the keyframe's world."""
     unit = unit_of(state.key.depth, pair.key.depth)
     key_from_newest = pair.key_from_newest.clone()
@@ -107,13 +103,13 @@ def _go_on(state: Memory, pair: Pair, blocks: Tensor) -> tuple[Prediction, Memor
     # What is told rests; what the next keyframe builds on does not, or its lag would add up.
     told = at_rest(state.told, pose, prediction)
     key = state.key
-    if is_far(pair) or abs(float(blocks.mean()) - key.light) > OTHER_LIGHT:
-        key = _keyframe(prediction, blocks, pose)
-    return replace(prediction, world_from_camera=told), Memory(key, blocks, told)
+    if is_far(pair) or abs(float(cells.mean()) - key.light) > OTHER_LIGHT:
+        key = _keyframe(prediction, cells, pose)
+    return replace(prediction, world_from_camera=told), Memory(key, cells, told)
 
 
-def _keyframe(prediction: Prediction, blocks: Tensor, pose: Tensor) -> Keyframe:
-    return Keyframe(prediction.image, float(blocks.mean()), prediction.depth, pose)
+def _keyframe(prediction: Prediction, cells: Array, pose: Tensor) -> Keyframe:
+    return Keyframe(prediction.image, float(cells.mean()), prediction.depth, pose)
 
 
 def _in_unit(prediction: Prediction, unit: float) -> Prediction:
@@ -121,23 +117,6 @@ def _in_unit(prediction: Prediction, unit: float) -> Prediction:
     return replace(
         prediction, depth=prediction.depth * unit, gaussians=None if gaussians is None else scaled(gaussians, unit)
     )
-
-
-# ---------------------------------------------------------------- pictures
-
-
-def blocks_of(image: Tensor) -> Tensor:
-    """[H, W, 3] uint8 → [3, 6, 8] f32 in 0..1, mean colours of every fourth pixel of every fourth row."""
-    sparse = image[::BLOCK_STEP, ::BLOCK_STEP].permute(2, 0, 1).to(torch.float32)
-    return F.adaptive_avg_pool2d(sparse, BLOCKS) / 255
-
-
-def goes_on(state: Memory, image: Tensor, blocks: Tensor) -> bool:
-    """Whether a frame shows the scene of the one before it, in the same size."""
-    if state.key.image.shape != image.shape:
-        return False
-    changed = (blocks - state.blocks).abs().amax(dim=0) > CHANGED
-    return float(changed.float().mean()) <= CUT_SHARE
 
 
 # ---------------------------------------------------------------- geometry

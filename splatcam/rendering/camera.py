@@ -87,6 +87,18 @@ class Orbit:
     target: Vector = (0.0, 0.0, 0.0)
     up: Literal[1, -1] = 1
 
+    @classmethod
+    def of_pose(cls, pose: tuple[float, ...] | None, distance: float) -> Orbit:
+        """Around what lies at `distance` in front of one of our cameras, from where that stands, without its roll.
+
+        `pose`: quaternion wxyz and place, OpenCV axes; None: at the origin.
+        """
+        w, x, y, z, *place = pose or (1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+        forward = 2 * (x * z + w * y), 2 * (y * z - w * x), 1 - 2 * (x * x + y * y)
+        target = tuple(at + distance * along for at, along in zip(place, forward, strict=True))
+        theta_rad, sine = math.atan2(0.0 - forward[0], -forward[2]), min(1.0, max(-1.0, forward[1]))
+        return cls(theta_rad, math.asin(sine), distance, (target[0], target[1], target[2]), -1)
+
     @property
     def eye(self) -> Vector:
         radius = max(self.radius, LEAST_RADIUS)
@@ -113,5 +125,8 @@ def look_at_pose(eye: Vector, at: Vector, up: Vector) -> Array:
 
 
 def _unit(vector: Array, fallback: Array) -> Array:
-    length = float(np.linalg.norm(vector))
-    return vector / length if length > 0 else fallback
+    largest = float(np.abs(vector).max())
+    if largest == 0:
+        return fallback
+    scaled = vector / largest  # the square of a tiny number is none
+    return scaled / np.linalg.norm(scaled)

@@ -29,3 +29,7 @@ class Picture:
 
 class NothingToShow(Exception):
     """No scene of that stream was kept yet."""
+
+
+class TooManyWaiting(Exception):
+    """So many wait for pictures that waiting is no use."""

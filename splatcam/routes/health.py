@@ -8,7 +8,7 @@ from typing import Literal
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 
-from splatcam.admission import COME_BACK_IN_S, Admission
+from splatcam.door.admission import COME_BACK_IN_S, Admission
 from splatcam.engine import EngineStatus
 
 METHODS = ["GET", "HEAD"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from fastapi import APIRouter, FastAPI, WebSocket
 from fastapi.responses import RedirectResponse, Response
 
-from splatcam.live_pictures import LivePictures, PictureSession
+from splatcam.live.live_pictures import LivePictures, PictureSession
 from splatcam.routes.viewer import METHODS, picture_router, viewer_router
 from splatcam.routes.websocket import SocketDoor
 from splatcam.settings import Settings
@@ -17,10 +17,10 @@ LONGEST_CLIENT = 64
 
 
 def add_live_view(app: FastAPI, pictures: LivePictures, door: SocketDoor, settings: Settings) -> None:
+    _add_websocket(app, pictures, door, settings)  # first: below /viewer/ every other name is taken for a file's
     app.include_router(picture_router(pictures))
     app.include_router(viewer_router(pictures), prefix="/viewer")
     app.include_router(_ways_to_the_page())
-    _add_websocket(app, pictures, door, settings)
 
 
 def _ways_to_the_page() -> APIRouter:

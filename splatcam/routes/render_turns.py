@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
 from splatcam.rendering.camera import Camera
+from splatcam.rendering.picture_job import TooManyWaiting
 from splatcam.rendering.wanted import Unwanted, drawing_while
 
 T = TypeVar("T")
@@ -20,10 +21,6 @@ MOST_WAITING = 32
 
 class Superseded(Exception):
     """A newer wish of the same client took the place of this one."""
-
-
-class TooManyWaiting(Exception):
-    """So many wait that waiting is no use."""
 
 
 class _Turn:

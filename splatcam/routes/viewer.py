@@ -14,9 +14,9 @@ from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Res
 
 from splatcam.rendering.camera import Camera
 from splatcam.rendering.orbit_query import BadQuery, OrbitQuery, parse_query
-from splatcam.rendering.picture_job import NothingToShow
+from splatcam.rendering.picture_job import NothingToShow, TooManyWaiting
 from splatcam.routes.headers import PagePolicy
-from splatcam.routes.render_turns import Superseded, TooManyWaiting
+from splatcam.routes.render_turns import Superseded
 from splatcam.settings import web_folder
 
 logger = logging.getLogger("splatcam")

@@ -12,8 +12,8 @@ import uvicorn
 from fastapi import FastAPI
 
 from splatcam import __version__
-from splatcam.access import Gate, access_of
-from splatcam.addresses import Reach, greeting, lan_address, own_names
+from splatcam.door.access import Gate, access_of
+from splatcam.door.addresses import Reach, greeting, lan_address, own_names
 from splatcam.routes.headers import SecurityHeaders
 from splatcam.routes.render_turns import BlockingPictures, DrawnInTurns
 from splatcam.routes.viewer import viewer_router

@@ -11,9 +11,9 @@ from typing import Protocol
 from fastapi import Request, WebSocket, WebSocketDisconnect
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
-from splatcam.admission import Admission, Refusal
-from splatcam.client_address import Network, client_of
-from splatcam.connection import FAULT, GOING_AWAY, Disconnected, HangUp, until_first_ends
+from splatcam.door.admission import Admission, Refusal
+from splatcam.door.client_address import Network, client_of
+from splatcam.live.connection import FAULT, GOING_AWAY, Disconnected, HangUp, until_first_ends
 from splatcam.telemetry import SessionKind, Telemetry
 
 logger = logging.getLogger("splatcam")

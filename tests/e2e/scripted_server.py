@@ -5,8 +5,9 @@ gets the script that `watch` names, STORY.FORMAT.COUNT.PACE: COUNT results of th
 acknowledged (`ack`) or drawn (`shown`) the one before. FORMAT may be several, A-B-C, which take turns; `adapted` tells
 of the first and of each that is another, and answers `settings`. `error.CODE` is refused with that code;
 `error.CODE.welcome` is welcomed all the same. `close.CODE` is shown the door, `status.STATE` is told what the engine
-does, `starting` the same before there is a model and so without a welcome, `garbage` gets what is no message, `silence`
-a welcome and nothing else. A page that says hello again gets one marker in the format that it now wants.
+does, with a CODE after it what a frame met then, `starting` the same before there is a model and so without a welcome,
+`garbage` gets what is no message, `silence` a welcome and nothing else. A page that says hello again gets one marker in
+the format that it now wants.
 `restarting.STORY.FORMAT.COUNT.PACE` plays that, then says that the model restarts, and when POST /test/go
 comes that it is ready, and plays it once more.
 POST /test/refuse?status=503&reason=full&retry_after=1 closes every websocket with 1012 and refuses them from then on,
@@ -192,6 +193,8 @@ async def tell(websocket: WebSocket, name: str, *rest: str) -> None:
         await send(websocket, WELCOME)
     if name == "status":
         await send(websocket, STATUSES[rest[0]])
+        for code in rest[1:]:
+            await send(websocket, wire.Error(code=wire.ErrorCode(code), message="the scripted server says so"))
     elif name == "garbage":
         await websocket.send_bytes(b"no msgpack map")
     elif name == "restarting":

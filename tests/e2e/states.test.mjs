@@ -145,6 +145,14 @@ test("a model that failed says why", () =>
     await finish(page);
   }));
 
+test("of a model that failed the frames do not say the same once more", () =>
+  withBrowser([], async (browser) => {
+    const page = await openScript(browser, "status.failed.engine_failed");
+    await reached(page, "errors", 1);
+    assert.equal(await page.locator("#message").textContent(), "The model could not be loaded: no memory left.");
+    await finish(page);
+  }));
+
 test("a message that is none is told, and the session goes on", () =>
   withBrowser([], async (browser) => {
     const page = await openScript(browser, "garbage");

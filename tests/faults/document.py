@@ -24,10 +24,10 @@ outcomes are asserted and times are not. A plus after a commit means that files 
 def faults(told: dict[str, Any]) -> str:
     return f"""## Faults on purpose
 
-`make faults`: {told["kinds"]} kinds of faults, {told["repeats"]} times each, to a service of the synthetic model with
-two bystanders that stream all the time. {told["wrong"]} were not as promised. Times are from the word to the victim to
-the next result of every bystander; a restart has the start of a process and the load of its model in it, which took
-{told["load_s"]:.2f} s when nothing else ran.
+`make faults`: {told["faults"]} faults of {told["kinds"]} kinds, to a service of the synthetic model with two bystanders
+that stream all the time. {told["wrong"]} were not as promised. Times are from the word to the victim to the next result
+of every bystander; a restart has the start of a process and the load of its model in it, which alone took
+{told["load_s"]:.2f} s in the same run.
 
 {lines(told)}
 """
@@ -52,19 +52,24 @@ def poison(told: dict[str, Any]) -> str:
 
 
 def messages(told: dict[str, Any]) -> str:
+    count, growth_mb = sum(told["sent"].values()), told["growth_mb"]
     return f"""## Hostile websockets
 
-{told["messages"]:,} messages, with a good client beside them: text, empty, oversize, pieces, bad masks, bad UTF-8,
-pings, closes in the middle, resets. The service's memory grew by {told["growth_mb"]:.1f} MB after the first tenth, its
-descriptors went from {told["descriptors_before"]} to {told["descriptors_after"]}; the good client got
-{told["good_results"]:,} results.
+`make fuzz`: {count:,} messages, with a good client beside them: text, empty, oversize, pieces, bad masks, bad
+UTF-8, pings, closes in the middle, resets. The service's memory grew by {growth_mb:.1f} MB after the first tenth,
+its descriptors went from {told["descriptors_before"]} to {told["descriptors_after"]}; all
+{told["good_frames"]:,} frames of the good client were answered.
+Ends that were not as the message deserves: {len(told["surprises"])}.
 """
 
 
 def overload(told: dict[str, Any]) -> str:
-    return "## Overload\n\n`make overload`: the real service, the synthetic model with an engine of 33 ms.\n\n" + lines(
-        told
-    )
+    return f"""## Overload
+
+`make overload`: the real service, the synthetic model with an engine of 33 ms.
+
+{lines(told)}
+"""
 
 
 def soak(told: dict[str, Any]) -> str:
@@ -94,7 +99,7 @@ def origin(told: dict[str, Any]) -> str:
     return f"\n{told['machine']['name']}, commit {told['commit']}.\n"
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str], page: Path = PAGE) -> int:
     folder = Path(arguments[0])
     absent = [name for name in SECTIONS if not (folder / f"{name}.json").is_file()]
     if absent:
@@ -104,7 +109,7 @@ def main(arguments: Sequence[str]) -> int:
     for name, section in SECTIONS.items():
         told = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
         parts.append(section(told) + origin(told))
-    PAGE.write_text("\n".join(parts), encoding="utf-8")
+    page.write_text("\n".join(parts), encoding="utf-8")
     return 0
 
 

@@ -143,7 +143,7 @@ async def sigterm_to_the_whole_group() -> str:
     with a_service() as service:
         async with camera(service) as client:
             await client.frame(jpeg())
-            os.kill(Stage(service).engine_pid, signal.SIGTERM)
+            Stage(service).tell_engine(signal.SIGTERM)
             return await terminated(service, client.told())
 
 

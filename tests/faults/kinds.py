@@ -12,6 +12,7 @@ import signal
 import socket
 import struct
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -21,11 +22,12 @@ import websockets
 from splatcam import wire
 from splatcam.bench.local_service import Service
 from tests.faults.clients import ANSWER_WITHIN_S, camera, connecting, told_by
-from tests.faulty_engine import with_fault
+from tests.faulty_engine import with_comment, with_fault
 from tests.pictures import jpeg
 
+LOOK_EVERY_S = 0.05
 RESTARTED = "error engine_restarting"
-_seeds = itertools.count(1000)
+_numbers = itertools.count()
 
 
 @dataclass(frozen=True)
@@ -35,16 +37,31 @@ class Stage:
     service: Service
 
     def faulty(self, fault: str) -> bytes:
-        """A frame that makes the engine do so. Each is another picture: the same one would be in quarantine."""
-        return with_fault(jpeg(seed=next(_seeds)), fault)
+        """A frame that makes the engine do so. No two are the same: one that killed it would be in quarantine."""
+        return with_fault(with_comment(jpeg(), f"number {next(_numbers)}"), fault)
 
     @property
-    def engine_pid(self) -> int:
-        """Of the engine's process. Raises LookupError where there is none."""
+    def engine_pid(self) -> int | None:
+        """Of the engine's process; None where there is none, or one that ends."""
         for pid in children_of(self.service.process.pid):
-            if b"resource_tracker" not in Path(f"/proc/{pid}/cmdline").read_bytes():
-                return pid
-        raise LookupError("the service has no engine process")
+            with suppress(OSError):
+                command = Path(f"/proc/{pid}/cmdline").read_bytes()  # empty of one that has ended
+                if command and b"resource_tracker" not in command:
+                    return pid
+        return None
+
+    def tell_engine(self, what: signal.Signals) -> None:
+        pid = self.engine_pid
+        assert pid is not None
+        os.kill(pid, what)
+
+    async def another_engine_than(self, pid: int | None) -> None:
+        """Returns when there is one. Raises TimeoutError."""
+        for _ in range(int(ANSWER_WITHIN_S / LOOK_EVERY_S)):
+            if self.engine_pid not in (None, pid):
+                return
+            await asyncio.sleep(LOOK_EVERY_S)
+        raise TimeoutError("the engine did not restart")
 
     @property
     def address(self) -> tuple[str, int]:
@@ -83,44 +100,45 @@ def kind(*told: str, restarts: bool = False) -> Callable[[Act], Act]:
 # ---------------------------------------------------------------- the engine
 
 
-@kind(RESTARTED, restarts=True)
-async def engine_killed_in_a_frame(stage: Stage) -> str:
-    async with camera(stage.service) as victim:
-        return await victim.frame(stage.faulty("kill"))
+def one_frame(name: str, fault: str, told: str, restarts: bool = False) -> Kind:
+    """The engine meets it in a single frame."""
+
+    async def act(stage: Stage) -> str:
+        async with camera(stage.service) as victim:
+            return await victim.frame(stage.faulty(fault))
+
+    return Kind(name, act, frozenset({told}), restarts)
+
+
+KINDS += [
+    one_frame("engine_killed_in_a_frame", "kill", RESTARTED, restarts=True),
+    one_frame("engine_ends_by_itself", "exit", RESTARTED, restarts=True),
+    one_frame("engine_hangs_in_a_frame", "hang", RESTARTED, restarts=True),
+    one_frame("sticky_device_fault", "sticky_cuda", RESTARTED, restarts=True),
+    one_frame("the_model_does_not_load_the_next_time", "fail_load", RESTARTED, restarts=True),
+    one_frame("no_memory_for_a_frame", "out_of_memory", "error out_of_memory"),
+    one_frame("memory_for_a_smaller_frame_only", "out_of_memory_once", "result"),
+    one_frame("a_bug_in_the_model", "bug", "error engine_failed"),
+    one_frame("nothing_but_nan", "nan", "error not_finite"),
+    one_frame("some_nan", "some_nan", "result"),
+    one_frame("ten_times_slower", "slow", "result"),
+]
 
 
 @kind("result", RESTARTED, restarts=True)
 async def engine_killed_from_outside(stage: Stage) -> str:
     """Between two frames, or in one of somebody else."""
     async with camera(stage.service) as victim:
-        os.kill(stage.engine_pid, signal.SIGKILL)
+        stage.tell_engine(signal.SIGKILL)
         return await victim.frame(jpeg())
-
-
-@kind(RESTARTED, restarts=True)
-async def engine_ends_by_itself(stage: Stage) -> str:
-    async with camera(stage.service) as victim:
-        return await victim.frame(stage.faulty("exit"))
-
-
-@kind(RESTARTED, restarts=True)
-async def engine_hangs_in_a_frame(stage: Stage) -> str:
-    async with camera(stage.service) as victim:
-        return await victim.frame(stage.faulty("hang"))
 
 
 @kind("result", RESTARTED, restarts=True)
 async def engine_stopped(stage: Stage) -> str:
     """As by a debugger, or a machine that is suspended."""
     async with camera(stage.service) as victim:
-        os.kill(stage.engine_pid, signal.SIGSTOP)
+        stage.tell_engine(signal.SIGSTOP)
         return await victim.frame(jpeg())
-
-
-@kind(RESTARTED, restarts=True)
-async def sticky_device_fault(stage: Stage) -> str:
-    async with camera(stage.service) as victim:
-        return await victim.frame(stage.faulty("sticky_cuda"))
 
 
 @kind("error quarantined", restarts=True)
@@ -131,47 +149,11 @@ async def the_frame_that_killed_it_comes_again(stage: Stage) -> str:
         return await victim.frame(deadly) if first == RESTARTED else f"{first}, not {RESTARTED}"
 
 
-@kind(RESTARTED, restarts=True)
-async def the_model_does_not_load_the_next_time(stage: Stage) -> str:
-    async with camera(stage.service) as victim:
-        return await victim.frame(stage.faulty("fail_load"))
-
-
-@kind("error out_of_memory")
-async def no_memory_for_a_frame(stage: Stage) -> str:
-    async with camera(stage.service) as victim:
-        return await victim.frame(stage.faulty("out_of_memory"))
-
-
-@kind("result")
-async def memory_for_a_smaller_frame_only(stage: Stage) -> str:
-    async with camera(stage.service) as victim:
-        return await victim.frame(stage.faulty("out_of_memory_once"))
-
-
 @kind(RESTARTED, "error out_of_memory", restarts=True)
 async def no_memory_three_times(stage: Stage) -> str:
     async with camera(stage.service) as victim:
         told = [await victim.frame(stage.faulty("out_of_memory")) for _ in range(3)]
         return told[-1] if set(told[:2]) == {"error out_of_memory"} else ", ".join(told)
-
-
-@kind("error engine_failed")
-async def a_bug_in_the_model(stage: Stage) -> str:
-    async with camera(stage.service) as victim:
-        return await victim.frame(stage.faulty("bug"))
-
-
-@kind("error not_finite")
-async def nothing_but_nan(stage: Stage) -> str:
-    async with camera(stage.service) as victim:
-        return await victim.frame(stage.faulty("nan"))
-
-
-@kind("result")
-async def some_nan(stage: Stage) -> str:
-    async with camera(stage.service) as victim:
-        return await victim.frame(stage.faulty("some_nan"))
 
 
 @kind("result")
@@ -180,12 +162,6 @@ async def no_survivors(stage: Stage) -> str:
         await victim.send(wire.SettingsMessage(min_opacity=1.0))
         told = await victim.frame(stage.faulty("zero"))
         return told if victim.newest.get("num_splats") == 0 else f"{told} of {victim.newest.get('num_splats')} splats"
-
-
-@kind("result")
-async def ten_times_slower(stage: Stage) -> str:
-    async with camera(stage.service) as victim:
-        return await victim.frame(stage.faulty("slow"))
 
 
 # ---------------------------------------------------------------- clients

@@ -27,7 +27,7 @@ import websockets
 
 from splatcam import wire
 from splatcam.bench.local_service import Service, running
-from splatcam.bench.report import commit, machine, row
+from splatcam.bench.report import row, with_origin, write_json
 from tests.faults.clients import ANSWER_WITHIN_S, Camera, camera, connecting
 from tests.faults.ends import SMALL
 from tests.faults.kinds import Stage, frame_header, raw_websocket, reset
@@ -55,6 +55,7 @@ class Holding:
 
 def holding(service: Service, begin_s: float) -> Holding:
     server, engine = service.process.pid, Stage(service).engine_pid
+    assert engine is not None
     return Holding(
         round(time.monotonic() - begin_s, 1), _rss_mb(server), _rss_mb(engine),
         sum(_entries(f"/proc/{pid}/fd") for pid in (server, engine)),
@@ -249,11 +250,17 @@ def report_of(result: Soak, clients: int, minutes: float) -> dict[str, Any]:
     table = [row(Holding.__dataclass_fields__), row(["---"] * len(Holding.__dataclass_fields__))]
     table += [row(asdict(sample).values()) for sample in (result.before, *shown, result.after)]
     slopes = {name: round(result.slope_mb_per_min(name), 3) for name in ("server_mb", "engine_mb")}
-    return {
-        "clients": clients, "minutes": minutes, "visits": dict(result.visits.most_common()), "table": table,
-        "slopes_mb_per_min": slopes, "leaks": result.leaks(), "served_afterwards": result.served_afterwards,
-        "machine": asdict(machine()), "commit": commit(),
-    }  # fmt: skip
+    return with_origin(
+        {
+            "clients": clients,
+            "minutes": minutes,
+            "visits": dict(result.visits.most_common()),
+            "table": table,
+            "slopes_mb_per_min": slopes,
+            "leaks": result.leaks(),
+            "served_afterwards": result.served_afterwards,
+        }
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -267,8 +274,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         result = asyncio.run(soak(service, given.clients, given.minutes * 60))
     report = report_of(result, given.clients, given.minutes)
     if given.json is not None:
-        given.json.parent.mkdir(parents=True, exist_ok=True)
-        given.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        write_json(report, given.json)
     print(*report["table"], report["visits"], report["slopes_mb_per_min"], report["leaks"], sep="\n")
     is_bad = report["leaks"] or max(report["slopes_mb_per_min"].values()) > BOUND_MB_PER_MIN
     return 1 if is_bad or result.served_afterwards != "result" else 0

@@ -10,18 +10,17 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from splatcam.bench.local_service import Service, running
-from splatcam.bench.report import commit, machine, row
+from splatcam.bench.report import row, with_origin, write_json
 from splatcam.engine.supervised import SupervisedEngine
 from splatcam.settings import Settings
 from splatcam.telemetry import percentile
@@ -87,6 +86,8 @@ async def meet(kind: Kind, service: Service, people: Sequence[Bystander], tally:
     told = await kind.act(stage)
     begin_s = time.monotonic()
     tally.told[told] += 1
+    if kind.restarts:  # a process that has said all it had to say may end a moment later
+        await stage.another_engine_than(engine)
     for one in people:
         await one.served_again()
     tally.recovered_s.append(time.monotonic() - begin_s)
@@ -94,7 +95,7 @@ async def meet(kind: Kind, service: Service, people: Sequence[Bystander], tally:
     wrong += [f"a bystander: {loss}" for one in people for loss in one.losses]
     tally.lost += len([one for one in people if one.losses])
     if (stage.engine_pid != engine) != kind.restarts:
-        wrong.append("the engine did not restart" if kind.restarts else "the engine restarted")
+        wrong.append("the engine restarted")
     async with camera(service) as late:
         if (after := await late.frame(jpeg())) != "result":
             wrong.append(f"the next client: {after}")
@@ -135,13 +136,11 @@ async def run(repeats: int, only: str) -> list[Tally]:
     return tallies
 
 
-def report_of(tallies: Sequence[Tally], repeats: int, load_s: float) -> dict[str, Any]:
+def report_of(tallies: Sequence[Tally], load_s: float) -> dict[str, Any]:
     table = [row(COLUMNS), row(["---"] * len(COLUMNS)), *(tally.row() for tally in tallies)]
     wrong = sum(len(tally.wrong) for tally in tallies)
-    return {
-        "repeats": repeats, "load_s": load_s, "kinds": len(tallies), "wrong": wrong, "table": table,
-        "machine": asdict(machine()), "commit": commit(),
-    }  # fmt: skip
+    count = sum(sum(tally.told.values()) for tally in tallies)
+    return with_origin({"kinds": len(tallies), "faults": count, "wrong": wrong, "load_s": load_s, "table": table})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -152,16 +151,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     load_s = time_to_load()
     tallies = asyncio.run(run(given.repeats, given.only))
-    report = report_of(tallies, given.repeats, load_s)
+    report = report_of(tallies, load_s)
     if given.json is not None:
-        given.json.parent.mkdir(parents=True, exist_ok=True)
-        given.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    print(f"{report['kinds']} kinds, {repeats_of(tallies)} faults, {report['wrong']} not as promised")
+        write_json(report, given.json)
+    print(f"{report['kinds']} kinds, {report['faults']} faults, {report['wrong']} not as promised")
     return 1 if report["wrong"] else 0
-
-
-def repeats_of(tallies: Sequence[Tally]) -> int:
-    return sum(sum(tally.told.values()) for tally in tallies)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import hashlib
-import json
 import random
 import sys
 import time
@@ -27,6 +26,7 @@ import torch
 
 from splatcam import wire
 from splatcam.bench.local_service import running
+from splatcam.bench.report import with_origin, write_json
 from splatcam.cores import available_cores
 from splatcam.frames import BadFrame, decode_frame
 from splatcam.pipeline import to_grid
@@ -209,7 +209,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     counts = {name: getattr(chosen, name) for name in TARGETS if getattr(chosen, name)}
     reports = {name: fuzz_on_all_cores(name, count, chosen.seed) for name, count in counts.items()}
     print("\n".join(table(reports)))
-    _write(chosen.json, {"seed": chosen.seed, **{name: vars(report) for name, report in reports.items()}})
+    if chosen.json is not None:
+        numbers = {name: vars(report) for name, report in reports.items()}
+        write_json(with_origin({"seed": chosen.seed, **numbers, "table": list(table(reports))}), chosen.json)
     offences = [offence for report in reports.values() for offence in report.undeclared + report.slow]
     print(*offences, sep="\n", file=sys.stderr)
     return 1 if offences else 0
@@ -225,13 +227,9 @@ def _measure_service(file: Path | None) -> int:
     numbers |= {"worst_ms": times_ms[-1], "wrong": sum(one.got != one.expected for one in found)}
     print(*(f"{name:9} {value:.1f}" for name, value in numbers.items()), sep="\n")
     print("slowest  ", *(f"{one.name} ({one.took_ms:.1f} ms)" for one in refused[-5:]))
-    _write(file, numbers)
-    return 1 if numbers["wrong"] else 0
-
-
-def _write(file: Path | None, numbers: object) -> None:
     if file is not None:
-        file.write_text(json.dumps(numbers, indent=1) + "\n")
+        write_json(with_origin(numbers), file)
+    return 1 if numbers["wrong"] else 0
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ import websockets
 
 from splatcam import wire
 from splatcam.bench.local_service import Service, running
+from splatcam.bench.report import with_origin, write_json
 from tests.pictures import jpeg
 from tests.raw_clients import HANDSHAKE, address_of, descriptors, descriptors_back
 
@@ -253,10 +254,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with running(*FLAGS) as service:
         service.wait_for_model("synthetic")
         report = asyncio.run(besieged(service, options.count, options.seed))
-    told = {**vars(report), "is_fine": report.is_fine}
+    told = with_origin({**vars(report), "is_fine": report.is_fine})
     print(json.dumps(told, indent=1))
     if options.json:
-        options.json.write_text(json.dumps(told, indent=1))
+        write_json(told, options.json)
     return 0 if report.is_fine else 1
 
 

@@ -334,6 +334,18 @@ test("a camera that is not there is asked for again as after a loss", () => {
   assert.deepEqual(seen.states.at(-1), ["waiting", sentence]);
 });
 
+test("why this side once left is not told of a later loss", () => {
+  connect({ greeting: { formats: ["splats16"], watch: "s-9" } });
+  socket().onopen();
+  serverSays("error_unknown_session");
+  socket().onclose({ code: 1005, reason: "" });
+  timers[0].callback();
+  socket().onopen();
+  serverSays("welcome");
+  socket().onclose({ code: 1012, reason: "" });
+  assert.deepEqual(seen.states.at(-1), ["waiting", "The server is restarting. Trying again."]);
+});
+
 test("a camera that leaves in the middle is asked for again", () => {
   connectAndWelcome({ greeting: { formats: ["splats16"], watch: "newest" } });
   serverSays("error_unknown_session");

@@ -25,6 +25,7 @@ const REFUSALS = [
     "The server is about to stop and takes nobody new. Trying again.", 3000,
   ],
   ["a reason of the future", refused(503, "tired"), "The server is busy or not ready. Trying again.", 0],
+  ["a reason that every object has", refused(503, "toString"), "The server is busy or not ready. Trying again.", 0],
   ["a proxy's own 503", { status: 503, body: "<a>" }, "The server is busy or not ready. Trying again.", 0],
   ["a 503 without words", { status: 503, body: "null" }, "The server is busy or not ready. Trying again.", 0],
   ["a proxy without a server", { status: 502, body: "" }, "The server cannot be reached. Trying again.", 0],

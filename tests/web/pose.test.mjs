@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Object3D, Vector3 } from "../../web/node_modules/three/build/three.module.js";
 import { gaussianPlyOf, plyOf } from "../../web/save/ply.js";
-import { boundsInWorld, placeAt, pointInWorld, rotationInWorld } from "../../web/view/pose.js";
+import { beginsWorld, boundsInWorld, placeAt, pointInWorld, rotationInWorld } from "../../web/view/pose.js";
 
 const S = Math.SQRT1_2;
 const RIGHT = [S, 0, S, 0, 1, 2, 3]; // a quarter about y: what was ahead is at the right
@@ -34,6 +34,14 @@ test("without a pose a thing goes back to where it was", () => {
   close(new Vector3(1, -2, 3).applyMatrix4(object.matrix).toArray(), [1, -2, 3]);
   assert.deepEqual(pointInWorld([1, -2, 3], undefined), [1, -2, 3]);
   assert.deepEqual(rotationInWorld([S, S, 0, 0], undefined), [S, S, 0, 0]);
+});
+
+test("a world begins where a camera that had gone away stands at its beginning", () => {
+  const here = [1, -0, 0, 0, 0, 0, 0];
+  assert.ok(beginsWorld(RIGHT, here));
+  assert.ok(!beginsWorld(here, RIGHT) && !beginsWorld(here, here) && !beginsWorld(RIGHT, RIGHT));
+  assert.ok(!beginsWorld(RIGHT, [1, 0, 0, 0, 1e-9, 0, 0]), "nearly there is a camera that came back");
+  assert.ok(!beginsWorld(undefined, here) && !beginsWorld(RIGHT, undefined));
 });
 
 test("an orientation turns along", () => {

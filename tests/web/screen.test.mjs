@@ -90,6 +90,15 @@ test("the viewer's own point of view is kept while model and size stay, and chos
   assert.equal(stood, 3);
 });
 
+test("in another world the point of view is chosen afresh", () => {
+  const [here, away] = [[1, 0, 0, 0, 0, 0, 0], [1, 0, 0, 0, 0, 0, 5]];
+  for (const pose of [here, away, away]) screen.show(result(1, { pose }));
+  assert.equal(stood, 1);
+  screen.show(result(2, { pose: here }));
+  screen.show(result(3, { pose: here }));
+  assert.equal(stood, 2);
+});
+
 test("a result without splats chooses no point of view", () => {
   screen.show(result(1, { bounds: undefined }));
   assert.equal(stood, 0);

@@ -371,6 +371,25 @@ test("a page that is hidden while it waits for the server comes back once, when 
   assert.equal(world.sockets.length, 2);
 });
 
+test("a page that is seen comes back by itself also when its place was given to others, and says so", async () => {
+  const world = started();
+  world.socket.onclose({ code: 4408, reason: "" });
+  await settle();
+  assert.match(world.sentences.at(-1), /made room for others\. Trying again\.$/);
+  await world.wait(60_000);
+  assert.equal(world.sockets.length, 2);
+});
+
+test("a page that is seen again before its next attempt was due makes one, not two", async () => {
+  const world = started();
+  world.socket.onclose({ code: 1006, reason: "" });
+  await settle();
+  world.stream.hide(true);
+  world.stream.hide(false);
+  await world.wait(60_000);
+  assert.equal(world.sockets.length, 2);
+});
+
 test("a reason that comes after the page was hidden and seen again is nobody's", async () => {
   const world = new World();
   world.stream.start();

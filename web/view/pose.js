@@ -2,11 +2,24 @@
 // place], undefined where the camera is the world. Pure numbers, OpenCV axes.
 import { cornersOf } from "./framing.js";
 
+const HERE = [1, 0, 0, 0, 0, 0, 0];
+const MOVED = 1e-3; // of a pose's numbers: less may be rounding
+
 /** Puts what a result holds where its camera saw it: a three object inside the content. */
-export function placeAt(object, pose = [1, 0, 0, 0, 0, 0, 0]) {
+export function placeAt(object, pose = HERE) {
   const [w, ...rest] = pose;
   object.quaternion.set(...rest.slice(0, 3), w);
   object.position.set(...rest.slice(3));
+}
+
+/**
+ * Whether another world begins with `pose`, `before` being that of the result before: its first camera stands where it
+ * begins, to the bit, which no later one does that has moved.
+ */
+export function beginsWorld(before, pose) {
+  if (before === undefined || pose === undefined) return false;
+  const away = (each) => Math.max(...each.map((value, i) => Math.abs(value - HERE[i])));
+  return away(pose) === 0 && away(before) > MOVED;
 }
 
 /** [x, y, z] from the camera's axes into the world's. */

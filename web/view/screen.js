@@ -1,6 +1,6 @@
 // Which view draws what, and when it was seen. One view per format and one for files; the others are cleared without a
 // blank frame. While the picture is frozen or a file is on the screen the newest result waits.
-import { boundsInWorld } from "./pose.js";
+import { beginsWorld, boundsInWorld } from "./pose.js";
 
 const NEVER_DRAWN_AFTER_MS = 10_000;
 const MAX_PENDING = 64; // a hidden tab draws nothing for hours
@@ -134,6 +134,7 @@ export class Screen {
     this.#isWaiting = !this.#hasDrawn;
     const { view } = this.#views[result.type];
     view.show(result, (isDrawn) => {
+      if (beginsWorld(this.#entered?.pose, result.pose)) this.#picture = ""; // where the viewer stands is nowhere in it
       this.#entered = result;
       this.#takeCharge(result.type, frame, isDrawn);
       this.#standAtCamera(result, view);
@@ -153,7 +154,7 @@ export class Screen {
     for (const entry of Object.values(this.#views)) if (isToGo(entry)) entry.view.clear();
   }
 
-  /** Once for each kind of picture: another model, or a picture of another size, is looked at afresh. */
+  /** Once for each kind of picture: another model, another world, or a picture of another size, is looked at afresh. */
   #standAtCamera(result, view) {
     const picture = `${result.model} ${result.grid}`;
     const isEmpty = result.bounds === undefined;

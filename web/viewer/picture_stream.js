@@ -159,12 +159,14 @@ export class PictureStream {
     if (socket === this.#current) this.#goOn(why); // the page was not hidden meanwhile
   }
 
+  /** Somebody looks, or there would be no socket: what is there on demand is demanded. */
   #goOn(why) {
     const { now, random, schedule, on } = this.#options;
+    const next = why.next === "on_demand" ? "again" : why.next;
     this.#isLost = true;
-    on.failed(sentenceOf(why));
+    on.failed(sentenceOf({ ...why, next }));
     const delayMs = this.#retries.lost(now(), why.leastMs, random());
-    if (why.next !== "never") this.#retry = schedule(() => this.start(), delayMs);
+    if (next === "again") this.#retry = schedule(() => this.start(), delayMs);
   }
 
   #hear(socket, data) {

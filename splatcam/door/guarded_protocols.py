@@ -43,16 +43,20 @@ def unsent_bytes(connection: socket.socket | None) -> int:
 
 
 class PromptHTTP(H11Protocol):
-    """Closes a connection whose next request is not complete in time. uvicorn waits for ever once a byte came.
+    """Closes a connection whose next request is not complete in time, where uvicorn waits for ever once a byte came,
+    and at once each one beyond `most_connections`: those that are open, websockets too, keep what they need.
 
     By h11 also where httptools is installed: that one takes headers without end.
     """
 
+    most_connections = 1024
     _deadline: asyncio.TimerHandle | None = None
     _is_upgraded = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        if len(self.connections) > self.most_connections:
+            transport.abort()
         self._watch()
 
     def data_received(self, data: bytes) -> None:

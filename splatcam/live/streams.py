@@ -16,7 +16,7 @@ from typing import Protocol
 from splatcam import wire
 from splatcam.engine import Engine, EngineFailed, EngineRestarting, EngineStatus
 from splatcam.frame_job import FrameJob, FrameRefused, FrameResult, SceneFacts
-from splatcam.latest_slot import LatestSlot
+from splatcam.live.latest_slot import LatestSlot
 from splatcam.telemetry import FrameOutcome, Telemetry
 from splatcam.variants import MAX_VARIANTS, Variant
 from splatcam.wire import ErrorCode, WireError
@@ -294,7 +294,10 @@ class StreamHub:
 
     def engine_changed(self, status: EngineStatus) -> None:
         for listener in list(self._listeners):
-            listener(status)
+            try:
+                listener(status)
+            except Exception:  # a bug costs one session: the others, and the engine that tells us, go on
+                logger.exception("a session could not take a status of the engine")
         for stream in self._streams.values():
             stream.make_room()
         self._note(status)

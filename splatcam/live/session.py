@@ -17,15 +17,15 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from splatcam import wire
-from splatcam.ack_window import AckWindow
-from splatcam.adaptation import Adaptation, HasRoom
-from splatcam.connection import IDLE, NOT_ALLOWED, Disconnected, HangUp, until_first_ends
 from splatcam.engine import EngineStatus
-from splatcam.idle import Idle
-from splatcam.latest_slot import LatestSlot
+from splatcam.live.ack_window import AckWindow
+from splatcam.live.adaptation import Adaptation, HasRoom
+from splatcam.live.connection import IDLE, NOT_ALLOWED, Disconnected, HangUp, until_first_ends
+from splatcam.live.idle import Idle
+from splatcam.live.latest_slot import LatestSlot
+from splatcam.live.streams import CameraFrame, Delivery, Stream, StreamHub
 from splatcam.rate_limit import TOO_MUCH, SessionLimit, Verdict
 from splatcam.settings import Settings
-from splatcam.streams import CameraFrame, Delivery, Stream, StreamHub
 from splatcam.variants import PLAIN_FORMATS, Client, Variant, ViewerSettings, ladder, require_known_format
 from splatcam.wire import ErrorCode, WireError
 
@@ -219,10 +219,12 @@ class Session:
 
     def _greet(self, hello: wire.Hello) -> None:
         self._idle.began(time.monotonic())
+        is_first = self._client.contract == "plain"
         watched = self._hub.find(hello.watch) if hello.watch is not None else self._camera
         self._adopt(Client(hello.formats), self._wishes, watched)
-        name = hello.client[:LONGEST_NAME] or "a client without a name"
-        logger.info("session %s: %r", self.session_id, name, extra={"event": "hello", "session": self.session_id})
+        if is_first:  # said five hundred times a second it would fill a disk
+            name = hello.client[:LONGEST_NAME] or "a client without a name"
+            logger.info("session %s: %r", self.session_id, name, extra={"event": "hello", "session": self.session_id})
         self._welcome()
         self._say_status(self._hub.engine.status)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -18,16 +17,16 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from splatcam import __version__
-from splatcam.connection import IDLE, NOT_ALLOWED, Disconnected, HangUp, until_first_ends
 from splatcam.engine import EngineFailed
-from splatcam.idle import Idle
+from splatcam.live.connection import IDLE, NOT_ALLOWED, Disconnected, HangUp, until_first_ends
+from splatcam.live.idle import Idle
+from splatcam.live.streams import Stream, StreamHub
 from splatcam.rate_limit import TOO_MUCH, SessionLimit, Verdict
-from splatcam.rendering.camera import Camera
+from splatcam.rendering.camera import Camera, Orbit
 from splatcam.rendering.orbit_query import MAX_PIXELS, BadQuery, OrbitQuery, parse_query
-from splatcam.rendering.picture_job import NothingToShow, PictureJob
+from splatcam.rendering.picture_job import NothingToShow, PictureJob, TooManyWaiting
 from splatcam.rendering.shading import MODES
 from splatcam.settings import Settings
-from splatcam.streams import Stream, StreamHub
 from splatcam.wire import PROTOCOL_VERSION, Format, WireError
 
 FOV_DEG = 60.0
@@ -35,10 +34,12 @@ EMPTY_DISTANCE = 4.0
 POLL_MS = 500
 FIRST_SCENE_WITHIN_S = 5.0
 LOOK_AGAIN_S = 0.5  # for a camera
+MOST_ASKED = 8  # requests for pictures at once
 MAX_UNSEEN = 2
 MAX_WAITING_WORDS = 16
 MAX_WORD_BYTES = 4096  # of a client: a look takes 300
 LONGEST_ID = 32
+AWAY = ("restarting", "failed")  # states of an engine that draws nothing
 NO_CAMERA = "No camera is streaming."
 NO_FRAME = "The camera has sent no frame yet."
 
@@ -52,6 +53,8 @@ class LivePictures:
         """`service_facts`: what stays as it is while the service runs, told with the rest."""
         self._hub = hub
         self._service_facts = service_facts
+        self._turn = asyncio.Lock()  # of requests
+        self._asked = 0  # of them, how many have no answer yet
 
     @property
     def edition(self) -> str:
@@ -75,6 +78,7 @@ class LivePictures:
             stream.want_scene(time.monotonic())
         scene = stream.scene if stream is not None else None
         distance = (scene.facts.distance if scene else 0.0) or EMPTY_DISTANCE
+        home = Orbit.of_pose(scene.facts.pose if scene else None, distance)
         return {
             "mode": "live camera",
             "live": True,
@@ -88,12 +92,38 @@ class LivePictures:
             "max_pixels": MAX_PIXELS,
             "fov": FOV_DEG,
             # where the camera stands, looking at the middle of what it sees
-            **{"theta": math.pi, "phi": 0.0, "up": -1, "radius": distance, "target": [0.0, 0.0, distance]},
+            **{"theta": home.theta_rad, "phi": home.phi_rad, "up": home.up},
+            **{"radius": home.radius, "target": [*home.target]},
             "service": self._service(),
         }
 
     async def draw(self, camera: Camera, quality: int, mode: str, client: str) -> bytes:
-        """Raises NothingToShow with a sentence, and EngineFailed."""
+        """For a request, which needs no place: few wait, one of them is drawn, beside the sessions' pictures. Whoever
+        gives up leaves its turn when the engine does. Raises as `draw_at_once`, and TooManyWaiting."""
+        if self._asked >= MOST_ASKED:
+            raise TooManyWaiting
+        self._asked += 1
+        drawing = asyncio.ensure_future(self._draw_in_turn(camera, quality, mode, client))
+        drawing.add_done_callback(self._end_request)
+        return await asyncio.shield(drawing)
+
+    async def _draw_in_turn(self, camera: Camera, quality: int, mode: str, client: str) -> bytes:
+        job = await self._job(camera, quality, mode, client)
+        async with self._turn:
+            return await self._drawn(job)
+
+    def _end_request(self, drawing: asyncio.Future[bytes]) -> None:
+        self._asked -= 1
+        if not drawing.cancelled():
+            drawing.exception()  # looked at, for the case that the caller is gone
+
+    async def draw_at_once(self, camera: Camera, quality: int, mode: str, client: str) -> bytes:
+        """For a session, which waits for one before it asks for another. Raises NothingToShow with a sentence, and
+        EngineFailed."""
+        return await self._drawn(await self._job(camera, quality, mode, client))
+
+    async def _job(self, camera: Camera, quality: int, mode: str, client: str) -> PictureJob:
+        """When the newest camera has left a scene."""
         stream = self.stream()
         if stream is None:
             raise NothingToShow(NO_CAMERA)
@@ -101,16 +131,28 @@ class LivePictures:
         try:
             async with asyncio.timeout(FIRST_SCENE_WITHIN_S):
                 await stream.next_scene(-1)
-            job = PictureJob(stream.stream_id, camera, quality, mode, client)
-            return (await self._hub.engine.draw(job)).jpeg
-        except (TimeoutError, NothingToShow):
+        except TimeoutError:
             raise NothingToShow(NO_FRAME) from None
+        return PictureJob(stream.stream_id, camera, quality, mode, client)
+
+    async def _drawn(self, job: PictureJob) -> bytes:
+        try:
+            return (await self._hub.engine.draw(job)).jpeg
+        except NothingToShow:
+            raise NothingToShow(NO_FRAME) from None
+        except EngineFailed:
+            engine = self._hub.engine.status
+            if engine.state in AWAY:  # no fault of this picture: there is none until the next frame
+                raise NothingToShow(engine.message) from None
+            raise
 
     def _status(self, stream: Stream | None) -> str:
         if stream is None:
             return NO_CAMERA
         engine = self._hub.engine.status
-        if stream.scene is not None and engine.state != "restarting":
+        if engine.state in AWAY:
+            return engine.message
+        if stream.scene is not None:
             return "live"
         return NO_FRAME if engine.state == "ready" else engine.message  # frames wait for the model
 
@@ -247,7 +289,7 @@ class PictureSession:
     async def _show(self, wish: OrbitQuery) -> None:
         wish_id, begun_s = self._wish_id, time.monotonic()
         try:
-            jpeg = await self._pictures.draw(wish.camera, wish.quality, wish.mode, self._client)
+            jpeg = await self._pictures.draw_at_once(wish.camera, wish.quality, wish.mode, self._client)
         except NothingToShow:
             return  # `info` says so, and the first frame wakes us
         except EngineFailed as error:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import multiprocessing
 import os
 import signal
@@ -21,11 +22,21 @@ from typing import Any
 
 import uvicorn
 
-from splatcam.guarded_protocols import GuardedWebSocket, PromptHTTP
+from splatcam.door.guarded_protocols import GuardedWebSocket, PromptHTTP
 from splatcam.settings import Settings, SettingsError
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
 
 # uvicorn closes a socket on messages over this; below it ours is an `error` and the session lives.
 HARD_MESSAGE_FACTOR = 4
+# Half of the descriptors that we may have are for the rest. With none left asyncio takes no connection, logs that
+# thousands of times a second, and does nothing else.
+MOST_CONNECTIONS = 1024
+DESCRIPTORS = 4096
+BACKLOG = 128  # taken in one go, before any is counted
 GRACE_S = 3  # for answers under way, after the sessions have ended
 PING_EVERY_S = 20
 ABOUT_THE_PORT = {errno.EADDRINUSE, errno.EACCES}  # somebody has it; it is below 1024
@@ -59,10 +70,24 @@ def cut_off_the_stalled(listening: socket.socket, after_s: float) -> None:
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(after_s * 1000))
 
 
+def room_for_connections() -> int:
+    """How many may be open at once, after we have asked for as many descriptors as we want."""
+    if resource is None:
+        return MOST_CONNECTIONS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(OSError, ValueError):  # macOS refuses some
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            soft = wanted
+    return MOST_CONNECTIONS if soft == resource.RLIM_INFINITY else min(MOST_CONNECTIONS, soft // 2)
+
+
 def server_config(app: Any, settings: Settings, tls: ssl.SSLContext | None) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=PromptHTTP,
+        http=type("BoundedHTTP", (PromptHTTP,), {"most_connections": room_for_connections()}),
+        backlog=BACKLOG,
         ws=type("PatientWebSocket", (GuardedWebSocket,), {"stalled_after_s": settings.stalled_after_s}),
         ws_per_message_deflate=False,  # it costs many times what the whole frame does
         ws_max_size=settings.max_message_bytes * HARD_MESSAGE_FACTOR,
@@ -73,7 +98,7 @@ def server_config(app: Any, settings: Settings, tls: ssl.SSLContext | None) -> u
         server_header=False,
         access_log=False,
         log_config=None,  # its records take the form of ours
-        log_level="warning",  # below it uvicorn logs addresses, tokens and all
+        log_level="error",  # below it uvicorn logs each bad request of a scanner, then addresses, tokens and all
         ssl_context_factory=None if tls is None else lambda *_: tls,
     )
 
@@ -101,6 +126,7 @@ class OrderlyServer(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """In the main thread, between any two steps of the loop."""
         if self.is_ending:
+            logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # that all is cut off is what was asked for
             self.force_exit = self.should_exit = True
         else:
             self.is_ending = True
