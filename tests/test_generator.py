@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
+from splatcam.estimators.synthetic import SyntheticEstimator
+from splatcam.settings import Settings
+from tests.estimator_contract import check_prediction, make_frames, run_stream
 from training import losses
 from training.camera import through_jpeg
 from training.generator import SIZES, Batch, Wanted, make_batch, wanted_for
 from training.sampling import scene_of
+from training.streams import ProceduralScene
 
 CPU = torch.device("cpu")
 SMALL = (96, 64)
@@ -63,3 +68,31 @@ def test_jpeg_at_full_strength_changes_a_picture_more_than_a_weak_one() -> None:
     strength = torch.tensor([0.05, 1.0])[:, None, None, None]
     weak, strong = (through_jpeg(picture, strength) - picture).abs().mean(dim=(1, 2, 3)).tolist()
     assert weak < 0.03 < strong
+
+
+# ---------------------------------------------------------------- as a stream
+
+
+def test_a_scene_before_a_camera_that_goes_somewhere_keeps_its_points() -> None:
+    scene = ProceduralScene(911)
+    width, height = SMALL
+    rgb, depth, k = scene.render(0.0, width, height)
+    assert rgb.shape == (height, width, 3) and rgb.dtype == np.uint8 and rgb.std() > 5
+    assert depth.shape == (height, width) and depth.dtype == np.float32 and k.shape == (3, 3)
+    nearer = scene.render(0.0, width, height, (0.0, 0.0, 0.2))[1]
+    middle = height // 2, width // 2
+    assert nearer[middle] == pytest.approx(depth[middle] - 0.2, abs=0.05)
+
+
+def test_a_scene_at_rest_is_the_same_at_any_time() -> None:
+    scene = ProceduralScene(901)
+    for one, later in zip(scene.render(0.0, *SMALL), scene.render(1.0, *SMALL), strict=True):
+        assert np.array_equal(one, later)
+
+
+def test_the_synthetic_estimator_shows_a_generated_scene_where_it_is_given_one() -> None:
+    scene = ProceduralScene(901)
+    estimator = SyntheticEstimator(Settings(), scene.render)
+    (prediction,) = run_stream(estimator, make_frames(56, 84, 1))
+    check_prediction(prediction, 56, 84)
+    assert np.array_equal(prediction.depth.numpy(), scene.render(0.0, 84, 56)[1])

@@ -12,6 +12,7 @@ import argparse
 import importlib.util
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import astuple
 from datetime import date
 from pathlib import Path
 
@@ -19,14 +20,15 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
+from tqdm import tqdm
 
 from splatcam.bench.clip import load_clip
 from splatcam.bench.report import commit, machine, row
 from splatcam.engine.heap import keep_freed_memory
 from splatcam.estimators import Prediction, builtin
 from splatcam.estimators.builtin import BuiltinEstimator
-from splatcam.estimators.depth_net import WEIGHTS, load
-from splatcam.frames import decode_frame
+from splatcam.estimators.depth_net import WEIGHTS, DepthNet, about, load
+from splatcam.frames import decode_frame, encode_picture
 from splatcam.pipeline import grid_size, to_grid
 from splatcam.settings import Settings
 from splatcam.steady import SteadyOptions, SteadyState, steady
@@ -35,6 +37,7 @@ from training import classical, side_views
 from training.figures import Figures, judged
 from training.generator import Wanted, make_batch
 from training.predictors import Predictor, predictors
+from training.start import first_splats_s
 from training.train import HELD_OUT_SEED
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -42,19 +45,23 @@ SCENES, SCENES_AT_ONCE = 96, 12
 SCENE_SIZE = 448, 336  # of held-out scenes: whole blocks of JPEG and of the grids of frames
 UNSEEN_SEED = HELD_OUT_SEED + (1 << 40)  # nor has the progress of training been read off these
 LONG_SIDE_PX = 504
+LONG_SIDES_PX = (128, 160, 192, 224)  # of the network's own picture
 GRIDS = ((252, 196), (504, 378))  # width, height
 TIMED = 40
+STARTS = 3
 REST_CELL_PX, REST_LEVELS = 7, 1.5  # of a filmed picture rests what changed by less, of 255
 STEREO = ("motorcycle_left.png", "motorcycle_disp.npz")
 STEREO_SHIFT_PX = 31.086  # between the two cameras' middles, at this size: disparity of depth is this much more
 COLUMNS = ("", "AbsRel", "delta1", "order", "edges")
+BETTER = 1, -1, -1, 1  # of each figure: what is less times this
 JITTER_COLUMNS = ("clip", "frames", "classical", "network", "classical, held", "network, held")
 OPENING = """<!-- Written by `make examine-builtin`; run it instead of changing numbers here. -->
 
 # The built-in model
 
-A network of {parameters:.2f} million numbers ({size_mb:.1f} MB) that has seen nothing but scenes made by `training/`.
-[Its card](../splatcam/estimators/builtin.md) says how it was made and what it cannot do; it is a demonstration.
+A network of {parameters:.2f} million numbers ({size_mb:.1f} MB) that has seen nothing but scenes made by `training/`,
+in {steps} steps. [Its card](../splatcam/estimators/builtin.md) says how it was made and what it cannot do; it is a
+demonstration.
 
 Each answer is fitted to the truth by a scale and a shift of its disparity before it is judged. **AbsRel**: mean
 |depth / truth - 1|. **delta1**: share of pixels within a factor of 1.25. **order**: share of pixel pairs in the right
@@ -89,14 +96,16 @@ def page(scenes: int, clips: Sequence[Path]) -> str:
     here = machine()
     opening = OPENING.format(
         parameters=sum(values.numel() for values in load().parameters()) / 1e6, size_mb=WEIGHTS.stat().st_size / 1e6,
+        steps=about().get("steps", "an unknown number of"),
         date=date.today().isoformat(), machine=here.name, python=here.python, torch=here.torch, commit=commit(),
     )  # fmt: skip
     parts = [opening, f"## Held-out scenes ({scenes}, {SCENE_SIZE[0]}x{SCENE_SIZE[1]})\n"]
-    parts.append(table(held_out(scenes)))
+    parts.append(table(iter(tqdm(held_out(scenes), "held-out scenes", scenes, disable=None))))
     stereo = stereo_pair()
     if stereo is not None:
         parts += ["\n## A real picture (the stereo pair in scikit-image)\n", table(iter([stereo]))]
-    parts += ["\n## At rest\n", JITTER, jitter_table(clips), "\n## Time\n", TIME, time_table()]
+    parts += ["\n## How large a picture the network looks at\n", SIZES_OF_OTHERS, sizes_table(scenes // 4, stereo)]
+    parts += ["\n## At rest\n", JITTER, jitter_table(clips), "\n## Time\n", TIME, time_table(), start_line()]
     return "\n".join(parts) + "\n"
 
 
@@ -133,16 +142,54 @@ def stereo_pair() -> Judged | None:
 
 
 def table(pictures: Iterator[Judged]) -> str:
-    found: dict[str, list[Figures]] = {name: [] for name in predictors()}
     named = predictors()
+    found: dict[str, list[Figures]] = {name: [] for name in named}
     for image, depth, known in pictures:
         for name, predict in named.items():
             found[name].append(judged(predict(image), depth, known))
+    means = {name: Figures.mean(figures) for name, figures in found.items()}
     rows = [row(COLUMNS), row(["---"] * len(COLUMNS))]
-    for name, figures in found.items():
-        mean = Figures.mean(figures)
-        rows.append(row([name, *(f"{v:.3f}" for v in (mean.abs_rel, mean.delta1, mean.order, mean.edges))]))
+    rows += [row([name, *(f"{value:.3f}" for value in astuple(mean))]) for name, mean in means.items()]
+    return "\n".join([*rows, "", verdict(means)])
+
+
+SIZES_OF_OTHERS = f"""By its long side in pixels; {builtin.LONG_SIDE_PX} is what it serves with. Of a quarter of the
+held-out scenes, and of the real picture.
+"""
+
+
+def sizes_table(scenes: int, stereo: Judged | None) -> str:
+    columns = ("", *COLUMNS[1:], *((f"{name}, real" for name in COLUMNS[1:]) if stereo else ()))
+    rows = [row(columns), row(["---"] * len(columns))]
+    pictures, net = list(held_out(scenes)), load()
+    for long_side_px in LONG_SIDES_PX:
+        sets = [pictures, [stereo]] if stereo else [pictures]
+        means = [Figures.mean([_judged_at(net, long_side_px, picture) for picture in some]) for some in sets]
+        rows.append(row([long_side_px, *(f"{value:.3f}" for mean in means for value in astuple(mean))]))
     return "\n".join(rows)
+
+
+def _judged_at(net: DepthNet, long_side_px: int, picture: Judged) -> Figures:
+    image, depth, known = picture
+    return judged(-builtin.infer_depth(net, image, long_side_px).log(), depth, known)
+
+
+def verdict(means: dict[str, Figures]) -> str:
+    """Whether the network is the best by every figure, and by how much; else where it is not."""
+    mine = astuple(means["network"])
+    worse, margins = [], []
+    for at, column in enumerate(COLUMNS[1:]):
+        name, best = min(
+            ((name, astuple(mean)[at]) for name, mean in means.items() if name != "network"),
+            key=lambda other: BETTER[at] * other[1],
+        )
+        if BETTER[at] * mine[at] < BETTER[at] * best:
+            margins.append(f"{column} by {abs(mine[at] - best):.3f}")
+        else:
+            worse.append(f"{column} ({name} {best:.3f})")
+    if worse:
+        return f"The network is not the best in {', '.join(worse)}."
+    return f"The network is the best in every column: {', '.join(margins)} before the next."
 
 
 # ---------------------------------------------------------------- what rests, and time
@@ -154,12 +201,16 @@ JITTER = """Mean |change of ln depth| from frame to frame where the picture rest
 
 def jitter_table(clips: Sequence[Path]) -> str:
     rows = [row(JITTER_COLUMNS), row(["---"] * len(JITTER_COLUMNS))]
+    restless = []
     for path in clips:
         clip = load_clip(path, 120)
         images = [to_grid(decode_frame(jpeg), LONG_SIDE_PX) for jpeg in clip.jpegs]
         plain, held = zip(*(jitter(images, infer) for infer in (_classical(), _network())), strict=True)
         rows.append(row([clip.name, len(images), *(f"{100 * value:.3f} %" for value in (*plain, *held))]))
-    return "\n".join(rows)
+        if held[1] >= held[0]:
+            restless.append(clip.name)
+    told = f"Held, the network is less still than the classical depth in {', '.join(restless)}." if restless else ""
+    return "\n".join([*rows, "", told])
 
 
 def _classical() -> Callable[[Tensor], Prediction]:
@@ -205,7 +256,7 @@ def _rests(before: Tensor, now: Tensor) -> Tensor:
 
 
 TIME = """Milliseconds of processor time of one thread for a frame, p50, with the steps that bring the depth to the
-frame's own size; the bar is 20.
+frame's own size; the bar is 20. The smaller grid is the one nearest to 256x192 whose sides are multiples of 14.
 """
 
 
@@ -215,6 +266,12 @@ def time_table() -> str:
     for name in ("classical", "network"):
         rows.append(row([name, *(f"{_p50_ms(named[name], width, height):.1f}" for width, height in GRIDS)]))
     return "\n".join(rows)
+
+
+def start_line() -> str:
+    rgb = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
+    seconds = sorted(first_splats_s(encode_picture(rgb)) for _ in range(STARTS))
+    return f"\nFrom the start of the process to the first splats: {seconds[STARTS // 2]:.1f} s. The bar is 5."
 
 
 def _p50_ms(predict: Predictor, width: int, height: int) -> float:

@@ -86,21 +86,27 @@ def pack(wanted: Wanted) -> Packed:
 def render(packed: Packed, device: torch.device) -> Batch:
     wanted = packed.wanted
     width, height = wanted.size
-    bank = _bank((wanted.seed // 997) % BANKS, device)
     generator = torch.Generator(device).manual_seed(wanted.seed & 0x7FFFFFFF)
-    parts: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
-    for view, count in ((0, wanted.scenes), (1, wanted.pairs)):
-        if count:
-            table = packed.table.first(count).to(device)
-            pose = packed.poses[view, :count].to(device)
-            focal = max(wanted.size) / 2 / packed.half_width[:count].to(device)
-            lamps = _lights(packed.lights[:count].to(device), pose)
-            light, depth = _view(table, lamps, pose, focal, bank, (height, width), generator)
-            parts.append((light, depth, pose, focal))
-    light, depth, pose, focal = (torch.cat(values) for values in zip(*parts, strict=True))
+    views = [(packed.poses[0], wanted.scenes), (packed.poses[1], wanted.pairs)]
+    poses = [poses[:count].to(device) for poses, count in views if count]
+    seen = [look(packed, pose, generator) for pose in poses]
+    light, depth, focal = (torch.cat(values) for values in zip(*seen, strict=True))
     rgb = Faults(generator, device).develop(light, depth)
     has_person = torch.cat((packed.has_person, packed.has_person[: wanted.pairs])).to(device)
-    return Batch(rgb, depth, _intrinsics(focal, width, height), pose, has_person, wanted.pairs)
+    return Batch(rgb, depth, intrinsics_of(focal, width, height), torch.cat(poses), has_person, wanted.pairs)
+
+
+def look(packed: Packed, poses: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    """The first N scenes from poses [N, 4, 4], without a camera's faults: linear light [N, 3, H, W], depth [N, H, W]
+    and focal lengths [N] in pixels, where the poses lie."""
+    width, height = packed.wanted.size
+    count, device = len(poses), poses.device
+    bank = _bank((packed.wanted.seed // 997) % BANKS, device)
+    table = packed.table.first(count).to(device)
+    focal = max(packed.wanted.size) / 2 / packed.half_width[:count].to(device)
+    lamps = _lights(packed.lights[:count].to(device), poses)
+    light, depth = _view(table, lamps, poses, focal, bank, (height, width), generator)
+    return light, depth, focal
 
 
 @lru_cache(maxsize=BANKS)
@@ -115,7 +121,7 @@ def _pose(view: View) -> Tensor:
     return pose
 
 
-def _intrinsics(focal_px: Tensor, width: int, height: int) -> Tensor:
+def intrinsics_of(focal_px: Tensor, width: int, height: int) -> Tensor:
     k = torch.zeros(len(focal_px), 3, 3, device=focal_px.device)
     k[:, 0, 0] = k[:, 1, 1] = focal_px
     k[:, 0, 2], k[:, 1, 2], k[:, 2, 2] = width / 2, height / 2, 1

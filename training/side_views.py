@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from splatcam.bench.clip import load_clip
@@ -17,6 +16,7 @@ from splatcam.bench.fidelity import beside, camera_of
 from splatcam.estimators import Prediction, builtin
 from splatcam.estimators.builtin import BuiltinEstimator
 from splatcam.frames import decode_frame, encode_picture
+from splatcam.job.depth_files import coloured, ends_of_colour
 from splatcam.pipeline import live_scene, to_grid
 from splatcam.rendering import Rasterizer
 from splatcam.rendering.rasterizers import build_rasterizer
@@ -48,13 +48,8 @@ def _strip(prediction: Prediction, rasterizer: Rasterizer) -> Array:
     scene, distance = live_scene(prediction), float(prediction.depth.median())
     views = [rasterizer.render(scene, beside(camera_of(prediction), distance, angle)).rgb for angle in ANGLES_DEG]
     drawn = [(view.clip(0, 1) * 255 + 0.5).astype(np.uint8) for view in views]
-    return np.concatenate([prediction.image.numpy(), coloured(prediction.depth), *drawn], axis=1)
+    return np.concatenate([prediction.image.numpy(), _in_colours(prediction.depth), *drawn], axis=1)
 
 
-def coloured(depth: Tensor) -> Array:
-    """Near red, far blue: [H, W, 3] uint8."""
-    near = -depth.log()
-    low, high = torch.quantile(near.flatten()[::7], torch.tensor([0.01, 0.99])).tolist()
-    share = ((near - low) / max(high - low, 1e-3)).clamp(0, 1)
-    planes = torch.stack((share, 1 - (2 * share - 1).abs(), 1 - share), dim=-1)
-    return (planes * 255).round().to(torch.uint8).numpy()
+def _in_colours(depth: Tensor) -> Array:
+    return coloured(depth.numpy(), ends_of_colour(depth.numpy()))

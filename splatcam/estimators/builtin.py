@@ -46,19 +46,20 @@ class BuiltinEstimator:
 
 
 @torch.inference_mode()
-def infer_depth(net: DepthNet, image: Tensor) -> Tensor:
+def infer_depth(net: DepthNet, image: Tensor, long_side_px: int = LONG_SIDE_PX) -> Tensor:
     """image [H, W, 3] uint8 → depth [H, W] f32 in metres, NEAREST_M to FARTHEST_M."""
-    planes = image.permute(2, 0, 1)[None]
-    small = F.interpolate(planes, looked_at(*image.shape[:2]), mode="bilinear", antialias=True).float().div_(255)
+    height, width, _ = image.shape
+    planes, size = image.permute(2, 0, 1)[None], looked_at(height, width, long_side_px)
+    small = F.interpolate(planes, size, mode="bilinear", antialias=True).float().div_(255)
     ln_disparity = net(small.contiguous(memory_format=torch.channels_last))
     whole = planes[0].to(torch.float32, memory_format=torch.contiguous_format).div_(255)
     fine = upsampled(ln_disparity[0], small[0], whole)
     return fine.neg_().exp_().clamp_(NEAREST_M, FARTHEST_M).clone()
 
 
-def looked_at(height: int, width: int) -> tuple[int, int]:
+def looked_at(height: int, width: int, long_side_px: int = LONG_SIDE_PX) -> tuple[int, int]:
     """The network's height and width for a frame: its aspect nearly, in whole cells."""
-    scale = LONG_SIDE_PX / max(height, width)
+    scale = long_side_px / max(height, width)
     rows, columns = (max(1, round(side * scale / CELL_PX)) * CELL_PX for side in (height, width))
     return rows, columns
 

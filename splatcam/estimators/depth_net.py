@@ -116,3 +116,11 @@ def load(path: Path = WEIGHTS) -> DepthNet:
     net = DepthNet()
     net.load_state_dict({name: values.float() for name, values in load_file(path).items()})
     return net.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def about(path: Path = WEIGHTS) -> dict[str, str]:
+    """What the file says of itself: its licence, and the steps that it was trained for."""
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as file:
+        return file.metadata() or {}
