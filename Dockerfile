@@ -41,6 +41,7 @@ ENV PATH=/opt/venv/bin:$PATH \
     USER=splatcam \
     HF_HOME=/cache/huggingface \
     XDG_CACHE_HOME=/cache \
+    SPLATCAM_RECORDINGS=/cache/recordings \
     SPLATCAM_HOST=0.0.0.0 \
     SPLATCAM_PORT=8000
 USER ${USER_ID}

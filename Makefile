@@ -7,7 +7,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS   ?=
 
 .PHONY: run phone setup test lint browser bench train-builtin examine-builtin bench-pictures codecs network steady pictures faults fuzz soak overload
-.PHONY: reliability page-soak pins bless docs clean
+.PHONY: reliability page-soak timeline pins bless docs clean
 
 run: setup
 	$(BIN)/splatcam serve $(ARGS)
@@ -81,6 +81,9 @@ bench-pictures: setup    ## write docs/pictures.md: make bench-pictures CLIPS="o
 steady: setup   ## write docs/steadiness.md and its pictures: make steady CLIPS="one.mp4 two.mkv" STRIP=one.mp4
 	$(BIN)/python -m splatcam.bench.steadiness $(CLIPS)
 	$(BIN)/python -m splatcam.bench.steady_pictures $(STRIP)
+
+timeline: setup tests/node_modules/.stamp    ## write docs/timeline-speed.md: make timeline CLIP=a-video-of-a-webcam.mp4
+	$(BIN)/python -m splatcam.bench.timeline_page $(CLIP)
 
 # Where a CUDA device is at hand: make train-builtin TRAIN='$$(TRAIN_GPU)'. training/README.md says what was committed.
 TRAIN     ?= --steps 24000 --small-steps 12000

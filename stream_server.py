@@ -37,19 +37,23 @@ from splatcam.engine.heap import keep_freed_memory
 from splatcam.engine.inline import InlineEngine
 from splatcam.engine.supervised import SupervisedEngine
 from splatcam.live.live_pictures import LivePictures
+from splatcam.live.recordings import Recordings
 from splatcam.live.session import Session
 from splatcam.live.streams import StreamHub
 from splatcam.loop_lag import LoopLag
 from splatcam.metrics import Service
+from splatcam.routes.exports import Exporter, exports_router
 from splatcam.routes.headers import SecurityHeaders
 from splatcam.routes.health import health_router
 from splatcam.routes.live_view import add_live_view
 from splatcam.routes.metrics import metrics_router
 from splatcam.routes.page import WebFiles, page_router
+from splatcam.routes.recordings import recordings_router
 from splatcam.routes.socket_counts import SocketCounts
 from splatcam.routes.websocket import SocketDoor
 from splatcam.settings import Settings, SettingsError, add_arguments, settings_from, web_folder
 from splatcam.telemetry import Telemetry
+from splatcam.timeline.takes import Takes
 from splatcam.wire import ModelInfo
 
 logger = logging.getLogger("splatcam")
@@ -107,7 +111,9 @@ def build_tls(settings: Settings, names: Sequence[str]) -> ssl.SSLContext | None
 
 
 def create_app(settings: Settings, engine: Engine, telemetry: Telemetry) -> FastAPI:
-    hub = StreamHub(engine, telemetry)
+    takes = Takes(Path(settings.recordings), settings.max_recording_bytes)
+    hub = StreamHub(engine, telemetry, Recordings(takes, settings.record, telemetry))
+    exporter = Exporter()
     loop_lag = LoopLag(telemetry.lagged)
     admission, proxies = Admission(settings), trusted_networks(settings.trusted_proxies, os.environ)
 
@@ -120,7 +126,10 @@ def create_app(settings: Settings, engine: Engine, telemetry: Telemetry) -> Fast
         yield
         for task in watching:
             task.cancel()
+        await exporter.close()
+        await hub.recordings.close()
         await engine.close()
+        takes.close()
 
     app = FastAPI(title="splatcam", version=__version__, lifespan=lifespan, openapi_url=None)
     app.state.hub = hub
@@ -128,6 +137,8 @@ def create_app(settings: Settings, engine: Engine, telemetry: Telemetry) -> Fast
     app.include_router(metrics_router(Service(telemetry, lambda: engine.status)))
     app.add_middleware(SocketCounts, telemetry=telemetry)
     app.include_router(page_router(web_folder()))
+    app.include_router(recordings_router(takes))
+    app.include_router(exports_router(takes, exporter))
     live = SocketDoor("live", admission, telemetry, proxies)
     pictures = SocketDoor("pictures", admission, telemetry, proxies)
     add_websocket(app, hub, live, settings)
@@ -139,7 +150,8 @@ def create_app(settings: Settings, engine: Engine, telemetry: Telemetry) -> Fast
         logger.info("ending: no more sessions from now on")
         admission.drain()
         await asyncio.sleep(settings.drain_s)
-        await asyncio.gather(live.close(), pictures.close())
+        await asyncio.gather(live.close(), pictures.close(), exporter.close())
+        await hub.recordings.close()
 
     app.state.drain = drain
     return app

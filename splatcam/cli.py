@@ -14,6 +14,7 @@ USAGE = """splatcam: live 3D Gaussians from an ordinary camera.
 live
   splatcam serve [--model auto] [--port 8000] ...   the service and its page
   splatcam replay CLIP_OR_FOLDER [--url ws://...]   play frames against a server, or in process, and measure
+  splatcam record --url ws://... -o TAKE.scam       keep what a camera of a running service shows
   splatcam fidelity CLIP ... [--model ...]          how true a model's splats are to the camera's pictures
 
 pictures, without a browser or a GPU
@@ -28,6 +29,9 @@ scenes: .ply, .compressed.ply, .splat, .spz
   splatcam convert IN OUT                           one format into another
   splatcam rotate IN OUT --preset y-up              turn a scene
   splatcam info SCENE                               what is in it
+
+recordings: .scam
+  splatcam export TAKE.scam -o OUT                  a page that plays offline, a .ply for each step, or a film
 
 Each has --help.
 """
@@ -54,7 +58,7 @@ def _module(name: str) -> Callable[[], Command]:
 
 
 IN_FILES_OF_THEIR_OWN = (
-    "fidelity", "view", "render", "preview", "depth", "splat", "job", "convert", "rotate", "info",
+    "record", "fidelity", "view", "render", "preview", "depth", "splat", "job", "convert", "rotate", "info", "export",
 )  # fmt: skip
 COMMANDS: dict[str, Callable[[], Command]] = {
     "serve": _serve,

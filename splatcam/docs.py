@@ -38,6 +38,21 @@ Except for the bare JPEG each message is one msgpack map with a `type`. Optional
 are in the estimator's unit (metres where the model is metric); axes are OpenCV's: x right, y down, z forward, the
 camera at the origin.
 """
+RECORDINGS = """
+## Recordings over HTTP
+
+Behind the same door as the websocket. A recording is a [.scam file](scam-format.md) of one camera.
+
+- `GET /recordings`: a list, newest first. Each has `id`, `state` (`recording`, `ended`, `cut_off`), `began_at`,
+  `steps`, `size_bytes`, `model`, `room`, `sound`.
+- `GET /recordings/ID/index?after=N`: `state`, `num_steps`, `num_blocks`, `info`, and the `blocks` from number N on,
+  each as [offset, size in bytes, kind, first step, number of steps]. Asked again, it tells what was recorded since.
+- `GET /recordings/ID/take.scam`: the file as it is now, or a part of it (`Range`).
+- `DELETE /recordings/ID`: 204; 409 while it is being recorded.
+
+404: there is no such recording. 422: the file is damaged, and the answer says where. `cut_off`: the service was killed,
+or the disk was full; all whole blocks are there.
+"""
 METRICS_OPENING = """
 # Metrics
 
@@ -74,6 +89,7 @@ def protocol() -> str:
     parts += [_message(part) for part in (wire.ModelInfo, wire.Limits, wire.Bounds)]
     parts.append("\n## Error codes\n\nThe session goes on after each of them.\n\n| code | meaning |\n|---|---|\n")
     parts += [f"| `{code}` | {wire.ERROR_EXPLANATIONS[code]} |\n" for code in wire.ErrorCode]
+    parts.append(RECORDINGS)
     parts.append("\n## Close codes\n\n| code | meaning |\n|---|---|\n")
     parts += [f"| {code} | {meaning} |\n" for code, meaning in wire.CLOSE_CODES.items()]
     return "".join(parts)

@@ -26,7 +26,7 @@ class SceneFacts:
 
     gaussians: int
     distance: float  # median depth of the Gaussians, 0 where there are none
-    pose: tuple[float, ...] | None = None  # of the camera, as in wire.py; None: the camera is the world
+    pose: tuple[float, ...] | None = None  # of the camera, as in wire.server; None: the camera is the world
 
 
 @dataclass(frozen=True, eq=False)

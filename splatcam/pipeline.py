@@ -108,10 +108,10 @@ def grid_size(width_px: int, height_px: int, long_side_px: int) -> tuple[int, in
 def to_grid(frame: Frame, long_side_px: int) -> Tensor:
     """The frame on the model's grid, [H, W, 3] uint8 on the CPU; untouched where it has that size already."""
     height, width = grid_size(frame.width, frame.height, long_side_px)
-    return _resized(torch.from_numpy(frame.rgb), height, width)
+    return resized_picture(torch.from_numpy(frame.rgb), height, width)
 
 
-def _resized(image: Tensor, height: int, width: int) -> Tensor:
+def resized_picture(image: Tensor, height: int, width: int) -> Tensor:
     """[H, W, 3] uint8 → the same picture in [height, width, 3], itself where it has that size."""
     if image.shape[:2] == (height, width):
         return image
@@ -178,7 +178,7 @@ class _FrameEncoder:
         with self._timings.stage("encode"):
             image = self._prediction.image.cpu()
             height, width = (-(-side // stride) for side in image.shape[:2])
-            return encode_picture(_resized(image, height, width).numpy())
+            return encode_picture(resized_picture(image, height, width).numpy())
 
 
 def _scene_key(variant: Variant) -> tuple[Any, ...]:
@@ -228,7 +228,7 @@ def scene_variant(supports_gaussians: bool) -> Variant:
 
 
 def pose_of(prediction: Prediction) -> tuple[float, ...] | None:
-    """Quaternion wxyz and place of the camera, as in wire.py."""
+    """Quaternion wxyz and place of the camera, as in wire.server."""
     pose = prediction.world_from_camera
     return None if pose is None else (*quaternion(pose[:3, :3].numpy()).tolist(), *pose[:3, 3].tolist())
 

@@ -17,6 +17,8 @@ ENVIRONMENT_PREFIX = "SPLATCAM_"
 # off: each frame as the model sees it alone; on: scale, field of view and what rests are held; window: a keyframe is
 # estimated along with each frame, so that the network itself holds the world.
 SteadyMode = Literal["off", "on", "window"]
+# off: no recording; asked: a client may have its own camera recorded; always: every camera is.
+RecordMode = Literal["off", "asked", "always"]
 SWITCH = {True: "on", False: "off"}
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d+)?")  # as browsers write it
 HOST = re.compile(r"[a-z0-9_]([a-z0-9._-]*[a-z0-9_])?")
@@ -112,6 +114,13 @@ class Settings(BaseSettings):
     )
     max_message_bytes: int = Field(2 * 1024 * 1024, ge=1024, description="largest message taken from a client")
     max_frame_pixels: int = Field(1920 * 1088, ge=196, description="largest frame that is decoded")
+    record: RecordMode = Field(
+        "asked", description="asked: a page may record its camera; always: every camera is recorded; off: none is"
+    )
+    recordings: str = Field("recordings", description="folder of the recordings; made when the first one begins")
+    max_recording_bytes: int = Field(
+        4 << 30, ge=1 << 20, description="size at which a recording ends; it also ends where the disk has 1 GiB left"
+    )
     summary_every_s: float = Field(5.0, gt=0, le=3600, description="seconds between summary lines in the log")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="how much is logged")
     log_format: Literal["text", "json"] = Field("text", description="json: one map a line, for machines")
@@ -177,6 +186,12 @@ def add_arguments(parser: argparse._ActionsContainer, names: Sequence[str] | Non
         elif get_origin(field.annotation) is Literal:
             options["choices"] = get_args(field.annotation)
         parser.add_argument("--" + name.replace("_", "-"), **options)
+
+
+def add_client_token(parser: argparse._ActionsContainer) -> None:
+    """--token for who asks a service, in place of the service's own."""
+    help_text = "what the service asks of visitors: it stands in the link that it prints (default: $SPLATCAM_TOKEN)"
+    parser.add_argument("--token", default=argparse.SUPPRESS, help=help_text)
 
 
 def settings_from(arguments: argparse.Namespace) -> Settings:

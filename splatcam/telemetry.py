@@ -22,8 +22,8 @@ LONGEST_MS = 600_000.0  # `shown` comes from clients: beyond it one of them woul
 
 # ---------------------------------------------------------------- what is counted by
 
-# delivered: its result went to those who watch; superseded: a newer one came before it was begun; unwatched: nobody
-# wanted its result, or its session left; refused: an error of its own; failed: a fault of the engine.
+# delivered: its result went to those who watch, or is recorded; superseded: a newer one came before it was begun;
+# unwatched: nobody wanted its result, or its session left; refused: an error of its own; failed: a fault of the engine.
 FrameOutcome = Literal["delivered", "superseded", "unwatched", "refused", "failed"]
 # replaced: a newer result came before the client's link had room.
 ResultOutcome = Literal["sent", "replaced"]
@@ -32,6 +32,8 @@ ResultOutcome = Literal["sent", "replaced"]
 RestartCause = Literal["exit", "hang", "silence", "device", "memory", "load"]
 # Why a request was answered before it became a session.
 RefusalReason = Literal["full", "address", "rate", "token", "origin", "host", "draining"]
+# ended: in order; failed: by itself, the disk took no more; refused: it never began.
+RecordingOutcome = Literal["ended", "failed", "refused"]
 SessionKind = Literal["live", "pictures"]
 Direction = Literal["in", "out"]
 # wait: for its turn; decode to encode: in the engine; engine: the way there and back; shown: as the client tells it.
@@ -145,6 +147,11 @@ class Telemetry:
         self.bytes: Counter[str] = Counter()
         self.sessions: Counter[str] = Counter()  # open now
         self.nonfinite = 0
+        self.recordings_running = 0
+        self.recordings: Counter[str] = Counter()
+        self.recorded_steps = 0
+        self.recorded_bytes = 0
+        self.recorded_lost = 0
         self.stages_ms: dict[str, Histogram] = {stage: Histogram(STAGE_BOUNDS_MS) for stage in get_args(Stage)}
         self.gaussians = Histogram(GAUSSIANS_BOUNDS)
         self.loop_lag_ms = Histogram(LAG_BOUNDS_MS)
@@ -198,6 +205,20 @@ class Telemetry:
         """A websocket ended."""
         label = str(code)
         self.sockets_closed[label if label in CLOSE_CODES else "other"] += 1
+
+    def recording_began(self) -> None:
+        self.recordings_running += 1
+
+    def recording_ended(self, outcome: RecordingOutcome) -> None:
+        self.recordings[outcome] += 1
+        if outcome != "refused":
+            self.recordings_running -= 1
+
+    def recorded(self, steps: int, size_bytes: int, lost: int) -> None:
+        """So much more is in files, or is lost to them."""
+        self.recorded_steps += steps
+        self.recorded_bytes += size_bytes
+        self.recorded_lost += lost
 
     def transferred(self, direction: Direction, size_bytes: int) -> None:
         self.bytes[direction] += size_bytes

@@ -11,6 +11,7 @@ from splatcam import wire
 from splatcam.bench.links import LocalLink
 from splatcam.engine import EngineFailed, EngineStatus, OnStatus
 from splatcam.frame_job import FrameJob, FrameRefused, FrameResult, SceneFacts
+from splatcam.live.recordings import Recordings
 from splatcam.live.session import Session
 from splatcam.live.streams import StreamHub
 from splatcam.rendering.picture_job import Picture, PictureJob
@@ -101,8 +102,8 @@ class Client:
     async def send(self, message: Any) -> None:
         await self._link.send(message if isinstance(message, (bytes, str)) else wire.encode(message))
 
-    async def hello(self, *formats: str, watch: str | None = None) -> dict[str, Any]:
-        await self.send(wire.Hello(protocol=1, formats=list(formats or ("splats16",)), watch=watch))
+    async def hello(self, *formats: str, watch: str | None = None, room: str | None = None) -> dict[str, Any]:
+        await self.send(wire.Hello(protocol=1, formats=list(formats or ("splats16",)), watch=watch, room=room))
         welcome = await self.until("welcome")
         self.adapted = await self.until("adapted")
         return welcome
@@ -133,8 +134,8 @@ class Client:
         return (await self.next())["type"] == "pong"
 
 
-def hub_of(engine: PaperEngine) -> StreamHub:
-    return StreamHub(engine, Telemetry())
+def hub_of(engine: PaperEngine, recordings: Recordings | None = None) -> StreamHub:
+    return StreamHub(engine, Telemetry(), recordings)
 
 
 @asynccontextmanager

@@ -6,6 +6,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import websockets
 import gsply_helpers
 from splatcam import wire
 from splatcam.bench.local_service import Service, running
+from splatcam.timeline import RecordedTimeline
 from tests.pictures import jpeg
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -50,7 +52,9 @@ def command(name: str, *arguments: object) -> list[str]:
 
 
 def environment(service: Service | None = None) -> dict[str, str]:
-    return {**os.environ, **({"SPLATCAM_URL": service.ws_url} if service else {})}
+    """With this package, whichever one is installed."""
+    address = {"SPLATCAM_URL": service.ws_url} if service else {}
+    return {**os.environ, "PYTHONPATH": str(EXAMPLES.parent), **address}
 
 
 def run(name: str, *arguments: object, service: Service | None = None) -> str:
@@ -124,3 +128,25 @@ def test_05_settings_change_what_comes(service: Service, photo: Path) -> None:
     assert nearest_quarter < 0.6 * every_fourth
     assert points == still_points
     assert "refused: this model predicts no Gaussians" in "\n".join(lines)
+
+
+def test_06_a_program_gives_its_timeline_away(tmp_path: Path) -> None:
+    run("06_timeline.py", tmp_path / "moving.scam")
+    recorded = RecordedTimeline.open(tmp_path / "moving.scam")
+    assert recorded.num_steps == 90
+    assert recorded.scene_at(50).keys() == {"ball", "floor"}
+    assert [sound.start_step for sound in recorded.sounds()] == [30, 60]
+    recorded.close()
+    run("06_timeline.py", tmp_path / "moving.html")
+    assert (tmp_path / "moving.html").read_text().startswith("<!doctype html>")
+
+
+def test_06_it_is_shown_until_somebody_ends_it() -> None:
+    with subprocess.Popen(
+        command("06_timeline.py", "show"), env=environment(), stdout=subprocess.PIPE, text=True
+    ) as shown:
+        assert shown.stdout is not None
+        address = shown.stdout.readline().removeprefix("open ").strip()
+        with urllib.request.urlopen(address, timeout=120) as response:
+            assert b"splatcam" in response.read()
+        shown.terminate()

@@ -1,4 +1,4 @@
-"""The golden messages: what is on disk is what wire.py says today, and both directions read it."""
+"""The golden messages: what is on disk is what splatcam.wire says today, and both directions read it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import pytest
 
 from splatcam import wire
 from splatcam.codecs import compact, compact_shape
-from tests.golden import compact_cases
+from tests.golden import compact_cases, scam_cases
 from tests.golden.bless import FOLDER, golden_files, meaning
 from tests.golden.cases import CLIENT_CASES, SERVER_CASES
 from tests.golden.compact_cases import COMPACT_CASES
+from tests.golden.scam_cases import SCAM_CASES
 
 LIMIT = 1 << 20
 
@@ -77,6 +78,19 @@ def test_every_golden_compact_file_belongs_to_a_case() -> None:
     assert {path.name for path in compact_cases.FOLDER.iterdir()} == names
 
 
+@pytest.mark.parametrize("name", SCAM_CASES)
+def test_a_golden_recording_says_what_its_json_says_and_what_is_written_today(name: str) -> None:
+    on_disk = scam_cases.told((scam_cases.FOLDER / f"{name}.scam").read_bytes())
+    assert meaning(on_disk) == json.loads((scam_cases.FOLDER / f"{name}.json").read_bytes())
+    assert on_disk == scam_cases.told(SCAM_CASES[name]()), "`python -m tests.golden.bless` if it was meant to change"
+
+
+def test_every_golden_recording_belongs_to_a_case() -> None:
+    assert {p.name for p in scam_cases.FOLDER.iterdir()} == {
+        f"{n}.{kind}" for n in SCAM_CASES for kind in ("scam", "json")
+    }
+
+
 def compact_golden(name: str) -> dict[str, Any]:
     return wire.decode_server_message((compact_cases.FOLDER / f"{name}.msgpack").read_bytes())
 
@@ -88,6 +102,7 @@ def compact_golden(name: str) -> dict[str, Any]:
         {"type": "shown", "frame_id": 0, "latency_ms": 83},
         {"type": "settings", "min_opacity": 0, "max_fps": 30},
         {"type": "ping", "t": 42},
+        {"type": "sound", "captured_at_ms": 42, "sample_rate": 8000, "samples": b"\0\0"},
     ],
     ids=lambda fields: fields["type"],
 )

@@ -43,6 +43,7 @@ def test_scripts_come_from_here_and_only_the_import_map_may_be_inline(page: Path
     assert policy["script-src"] == ["'self'", "'wasm-unsafe-eval'", sha256(MAP)]
     assert "'unsafe-inline'" not in sum(policy.values(), [])
     assert policy["worker-src"] == ["blob:", "'self'"]
+    assert policy["frame-src"] == ["'self'"]
     assert (policy["base-uri"], policy["frame-ancestors"]) == (["'none'"], ["'self'"])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -16,8 +17,13 @@ COUNT = 5000
 
 
 @pytest.fixture(scope="module")
-def service() -> Iterator[Service]:
-    with running(*FLAGS) as started:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("recordings")
+
+
+@pytest.fixture(scope="module")
+def service(folder: Path) -> Iterator[Service]:
+    with running(*FLAGS, "--recordings", str(folder)) as started:
         started.wait_for_model("synthetic")
         yield started
 
@@ -48,6 +54,10 @@ async def test_after_a_harmless_one_the_socket_goes_on(service: Service, kind: K
     await enemy.send(frame(8, b"\x03\xe8bye"))
     assert await enemy.end() == "close 1000"
     await enemy.leave()
+
+
+def test_what_was_recorded_of_nothing_leaves_nothing(service: Service, folder: Path) -> None:
+    assert not [*folder.iterdir()]
 
 
 async def test_afterwards_the_service_is_ready(service: Service) -> None:

@@ -407,6 +407,7 @@ async def test_who_looks_while_no_model_is_there_waits_for_us() -> None:
 async def test_too_many_messages_are_dropped_and_told_and_then_the_socket_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     now_s = 0.0
     monkeypatch.setattr("splatcam.live.live_pictures.time", SimpleNamespace(monotonic=lambda: now_s))
+    monkeypatch.setattr("splatcam.live.connection.time", SimpleNamespace(monotonic=lambda: now_s))
     looker = Looker()
     session = PictureSession(looker, LivePictures(hub_of(PaperEngine())), "c", Settings(max_messages_per_s=10))
     running = asyncio.create_task(session.run())

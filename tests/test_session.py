@@ -483,6 +483,7 @@ async def test_too_many_messages_are_dropped_and_told_once_and_the_next_ones_are
 ) -> None:
     now_s = 0.0
     monkeypatch.setattr("splatcam.live.session.time", SimpleNamespace(monotonic=lambda: now_s))
+    monkeypatch.setattr("splatcam.live.connection.time", SimpleNamespace(monotonic=lambda: now_s))
     hub = hub_of(PaperEngine())
     async with connected(hub, Settings(max_messages_per_s=10)) as client:
         for _ in range(20):
@@ -518,6 +519,7 @@ async def test_who_floods_for_ten_seconds_on_end_is_sent_away_and_nobody_else(
 ) -> None:
     now_s = 0.0
     monkeypatch.setattr("splatcam.live.session.time", SimpleNamespace(monotonic=lambda: now_s))
+    monkeypatch.setattr("splatcam.live.connection.time", SimpleNamespace(monotonic=lambda: now_s))
     hub = hub_of(PaperEngine())
     settings = Settings(max_messages_per_s=10)
     async with connected(hub, settings) as good, leaving(settings, hub) as (flooder, running):

@@ -31,6 +31,9 @@ CLIENT_MESSAGES = [
     wire.Shown(frame_id=7, latency_ms=41.5),
     wire.SettingsMessage(output="pixel", sh="full", ply="inria", min_opacity=0.5, stride=2, max_fps=12.5),
     wire.Ping(t=12.25),
+    wire.Hello(protocol=1, formats=["compact"], room="x" * 40),
+    wire.Record(action="stop"),
+    wire.Sound(captured_at_ms=-1.5, sample_rate=48_000, samples=bytes(wire.MAX_SOUND_BYTES)),
 ]
 
 

@@ -1,7 +1,6 @@
 // Wires the page together: address → connection, source and screen → panel.
 import { AUTO, Choices } from "./choices.js";
 import { makeCommands } from "./commands.js";
-import { WorkerDecoder } from "./compact/decoder.js";
 import { Connection } from "./connection.js";
 import { GRAPHICS, passesWithTheFrame } from "./errors.js";
 import { chipOf, modelText, statusText } from "./panel/chip.js";
@@ -13,17 +12,16 @@ import { expectsResults, StallWatch } from "./panel/stall.js";
 import { readParameters, socketAddress } from "./parameters.js";
 import { FrameGrabber } from "./source/capture.js";
 import { filesOf, sortOut } from "./source/dropped.js";
+import { roomName } from "./source/room.js";
 import { ScreenLock } from "./source/screen_lock.js";
 import { Sources } from "./source/sources.js";
 import { QUALITIES, SIZES, Uplink } from "./source/uplink.js";
-import { CompactView } from "./view/compact_view.js";
-import { FileView } from "./view/file_view.js";
-import { PlyView } from "./view/ply_view.js";
-import { PointsView } from "./view/points_view.js";
+import { Studio } from "./studio.js";
+import { BlobSource } from "./timeline/blob_source.js";
 import { hasWebGL2, Stage } from "./view/scene.js";
 import { Screen } from "./view/screen.js";
-import { SplatView } from "./view/splat_view.js";
 import { canCompileWasm } from "./view/support.js";
+import { makeViews } from "./view/views.js";
 import { whyRefused } from "./viewer/loss.js";
 import { countOf } from "./wire.js";
 
@@ -34,21 +32,6 @@ const LOST = ["waiting", "idle", "closed"]; // states of a connection that is no
 const element = (id) => document.getElementById(id);
 const now = () => performance.now();
 const wallClock = () => performance.timeOrigin + now(); // as captured_at_ms
-
-function makeViews(stage, notices, onCompact) {
-  const decoder = new WorkerDecoder({
-    createWorker: () => new Worker(new URL("compact/worker.js", import.meta.url), { type: "module" }),
-    schedule: (callback, ms) => setTimeout(callback, ms),
-  });
-  const onUnreadable = (text) => notices.say("graphics", `${GRAPHICS.unreadable}: ${text}`);
-  return {
-    compact: { view: new CompactView(stage, decoder, onCompact), renderer: "spark" },
-    splats16: { view: new SplatView(stage), renderer: "spark" },
-    gaussian_ply: { view: new PlyView(stage, onUnreadable), renderer: "spark" },
-    pointcloud: { view: new PointsView(stage), renderer: "three" },
-    file: { view: new FileView(stage), renderer: "spark" },
-  };
-}
 
 class App {
   shown = 0; // results that were on the screen
@@ -73,16 +56,21 @@ class App {
     });
     this.stage.onRender(() => this.meter.drawn(now()));
     const onCompact = { failed: (error) => this.#onNotUnpacked(error), gaveUp: () => this.#giveUpCompact() };
-    this.screen = new Screen(this.stage, makeViews(this.stage, this.notices, onCompact), {
+    const onUnreadable = (text) => this.notices.say("graphics", `${GRAPHICS.unreadable}: ${text}`);
+    this.screen = new Screen(this.stage, makeViews(this.stage, { onUnreadable, onCompact }), {
       shown: (frame) => this.#onShown(frame),
       neverDrawn: () => this.notices.say("graphics", GRAPHICS.neverDrawn),
     });
     this.canSort = canCompileWasm();
     if (!this.canSort) this.notices.say("wasm", GRAPHICS.noWasm);
+    this.room = parameters.wantsSource ? roomName(parameters.room, () => sessionStorage, Math.random) : undefined;
+    this.studio = new Studio(this, wallClock);
+    this.deck = this.studio.deck;
     this.connection = this.#connect();
     this.grabber = this.#grabFrames();
     if (parameters.wantsSource) this.sources = this.#makeSources();
     this.panel = this.#makePanel();
+    this.studio.makePanel(this.panel.commands);
     this.#watchPage();
     if (parameters.wantsCamera) this.sources.startCamera();
   }
@@ -102,6 +90,7 @@ class App {
         welcome: (welcome) => this.#onWelcome(welcome),
         status: (status) => this.#onStatus(status),
         adapted: (adapted) => (this.adapted = adapted),
+        recording: (message) => this.deck.told(message),
         answered: (answer) => this.uplink.answered(answer),
         result: (...result) => this.#onResult(...result),
         error: (sentence, code) => this.#onError(sentence, code),
@@ -113,7 +102,7 @@ class App {
   }
 
   #greeting(formats) {
-    return { formats, watch: this.parameters.watch, client: "splatcam page" };
+    return { formats, watch: this.parameters.watch, room: this.room, client: "splatcam page" };
   }
 
   #longSide() {
@@ -160,11 +149,12 @@ class App {
   }
 
   #makePanel() {
-    const { stage, screen, sources, choices, notices } = this;
+    const { stage, screen, sources, choices, notices, deck } = this;
+    const record = () => this.studio.toggle();
     const panel = new PagePanel(document, {
       stage, screen, sources, choices, notices,
       onFiles: (files) => this.#open(files),
-      makeCommands: (page) => makeCommands({ stage, screen, sources, choices, notices }, page),
+      makeCommands: (page) => makeCommands({ stage, screen, sources, choices, notices, deck, record }, page),
       onChanged: () => this.#look(),
     });
     document.addEventListener("dragover", (event) => event.preventDefault());
@@ -178,7 +168,9 @@ class App {
   /** Files that somebody chose or dropped. */
   async #open(files) {
     const { kind, file, files: pictures, sentence } = sortOut(files);
+    this.notices.say("recording", ""); // what was wrong with the file before
     if (kind === "unknown") this.notices.mention("source", sentence);
+    else if (kind === "recording") await this.deck.open(new BlobSource(file), { name: file.name });
     else if (kind === "splats") await this.#showFile(file);
     else if (this.sources === undefined) this.notices.mention("source", GRAPHICS.watching);
     else {
@@ -190,11 +182,13 @@ class App {
   /** Who chooses a new source wants to see it: neither a file nor a frozen moment stays before it. */
   #showLive() {
     this.screen.frozen = false;
+    if (this.deck.isOpen) this.deck.goLive();
     this.screen.backToLive();
     this.panel.changed();
   }
 
   async #showFile(file) {
+    if (this.deck.isOpen) this.deck.goLive();
     try {
       await this.screen.showFile(file);
       for (const subject of ["file", "source"]) this.notices.say(subject, ""); // a file needs no camera
@@ -246,6 +240,7 @@ class App {
   }
 
   #giveUpCompact() {
+    if (this.deck.isOpen) return; // it is the recording that cannot be unpacked
     this.notices.mention("unpacking", GRAPHICS.gaveUpCompact);
     if (this.choices.get("format") === "compact") this.choices.set("format", AUTO);
     this.connection.greetAgain(this.#greeting(this.parameters.formats.filter((format) => format !== "compact")));
@@ -258,6 +253,7 @@ class App {
   }
 
   #forgetConnection() {
+    this.deck.forget();
     this.status = null;
     this.adapted = null;
     this.hasResult = false;
@@ -318,9 +314,11 @@ class App {
     });
     this.notices.say("stall", sentence);
     const { status, hasResult, lastResult } = this;
-    const { frozen: isFrozen, isShowingFile } = this.screen;
+    const { frozen: isFrozen, isShowingFile, isReplaying } = this.screen;
+    this.studio.update();
     this.panel.showState(
-      chipOf({ connection, status, isStalled, isFrozen, isShowingFile, hasSource, hasResult }), statusText(status),
+      chipOf({ connection, status, isStalled, isFrozen, isShowingFile, isReplaying, hasSource, hasResult }),
+      statusText(status),
     );
     if (lastResult === null) return;
     const last = { type: lastResult.type, count: countOf(lastResult) };
@@ -338,6 +336,7 @@ class App {
  * window.splatcam: a handle for debugging and for the tests.
  *   counts      what came and went so far: sent, dropped, received, errors, connects, failed, shown, rendered
  *   lastResult  the newest result, as decoded
+ *   player      of the recording that is open, null where none is; deck: see timeline/deck.js
  *   connection, stage (renderer, spark, scene, camera, controls, onRender), screen, choices
  *   freeze(on)  keep the picture that is on the screen
  */
@@ -349,6 +348,10 @@ function handle(app) {
     get lastResult() {
       return app.lastResult;
     },
+    get player() {
+      return app.deck.player;
+    },
+    deck: app.deck,
     connection: app.connection,
     stage: app.stage,
     screen: app.screen,

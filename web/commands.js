@@ -1,14 +1,16 @@
 // What the buttons and the keys do, by name. Effects on the page go through what is handed in.
 import { fileName } from "./save/file_name.js";
+import { makeDeckCommands } from "./timeline/commands.js";
 
 const MOTIONS = ["still", "orbit", "parallax"];
 const SCALE_STEP = 0.1;
 
 /**
- * app: {stage, screen, sources or undefined, choices, notices}; page: {changed(): the screen froze or shows something
- * else, openFiles(), openFolder(), togglePanel(), toggleHelp(), close(), toggleFullscreen(), save(name, blobOrBytes)}.
+ * app: {stage, screen, sources or undefined, choices, notices, deck: see timeline/deck.js, record(): starts or stops};
+ * page: {changed(): the screen froze or shows something else, openFiles(), openFolder(), togglePanel(), toggleHelp(),
+ * close(), toggleFullscreen(), save(name, blobOrBytes)}.
  */
-export function makeCommands({ stage, screen, sources, choices, notices }, page) {
+export function makeCommands({ stage, screen, sources, choices, notices, deck, record }, page) {
   const setFrozen = (isFrozen) => {
     screen.frozen = isFrozen;
     page.changed();
@@ -17,7 +19,9 @@ export function makeCommands({ stage, screen, sources, choices, notices }, page)
   const toggle = (name) => choices.set(name, !choices.get(name));
   const savedAs = (extension, encode) => saveFrame(screen.shownResult, extension, encode, notices, page);
   return {
-    freeze: () => setFrozen(!screen.frozen),
+    ...makeDeckCommands(deck),
+    record: () => record(),
+    freeze: () => (deck.isOpen ? deck.togglePlaying() : setFrozen(!screen.frozen)),
     reset: () => stage.resetView(screen.shownPose),
     frame: () => {
       const bounds = screen.shownBounds;

@@ -1,6 +1,6 @@
 // The websocket session: hello, acknowledgements, frames in flight, noticing a loss and coming back. Knows no DOM and
 // no picture; the socket, the clock and the timer come from outside, so all of it runs under `node --test`.
-import { ack, decode, frame, hello, isResult, ping, settings, shown, WireError } from "./wire.js";
+import { ack, decode, frame, hello, isResult, ping, record, settings, shown, sound, WireError } from "./wire.js";
 import { serverSentence } from "./errors.js";
 import { sentenceOf, whyClosed } from "./viewer/loss.js";
 import { Retries } from "./viewer/retries.js";
@@ -9,6 +9,7 @@ export const WINDOW = 3; // frames sent and not yet answered
 export const FORGOTTEN_AFTER_MS = 5000; // a frame that has no answer by then is lost and holds no place in the window
 export const PING_EVERY_MS = 5000;
 export const PINGS_UNANSWERED = 3; // counted, not timed: the timers of a hidden page come a minute apart
+export const SOUND_WAITS_BYTES = 64 * 1024; // behind more than this a piece of sound is left out: pictures go before it
 const LOST = 1006;
 const REFUSES_HELLO = ["unsupported_protocol", "unsupported_format"]; // no use in asking again
 
@@ -35,6 +36,7 @@ export class Connection {
    * whyRefused() → promise of a reason (viewer/loss.js), of a socket that never opened;
    * greeting: fields of `hello`; wishes(): fields of `settings` or null;
    * on: {state(state, sentence), asked(): the wishes went out, welcome(message), status(message), adapted(message),
+   *      recording(message): of our camera, or of the one that we watch,
    *      answered({sentAtMs, answeredAtMs, receivedAtMs: by the server's clock, bytes and frames: of it and of those
    *      before it that got no answer of their own, timingsMs}): a frame of ours got its result,
    *      result(message, bytes, jpeg: our own of that frame, undefined where there is none), error(sentence, code)}.
@@ -85,6 +87,18 @@ export class Connection {
 
   sendShown(frameId, latencyMs) {
     if (this.state === "open") this.#socket.send(shown(frameId, latencyMs));
+  }
+
+  /** "start" or "stop": our own camera's. `on.recording` or `on.error` tells what became of it. */
+  record(action) {
+    if (this.state === "open") this.#socket.send(record(action));
+  }
+
+  /** `samples`: Uint8Array, at most 12 KB. Returns whether they went out. */
+  sendSound(capturedAtMs, sampleRate, samples) {
+    if (this.state !== "open" || this.#socket.bufferedAmount > SOUND_WAITS_BYTES) return false;
+    this.#socket.send(sound(capturedAtMs, sampleRate, samples));
+    return true;
   }
 
   /** The wishes changed. Where no socket is open they go out with the next one's hello. */
@@ -158,6 +172,7 @@ export class Connection {
     else if (message.type === "welcome") this.#welcomed(message);
     else if (message.type === "status") this.#options.on.status(message);
     else if (message.type === "adapted") this.#options.on.adapted(message);
+    else if (message.type === "recording") this.#options.on.recording(message);
     else if (message.type === "error") this.#refused(message);
   }
 

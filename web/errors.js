@@ -22,6 +22,20 @@ export function cameraSentence(name) {
   return `${CAMERA[name] ?? `The camera cannot be used (${name}).`} ${WITHOUT_CAMERA}`;
 }
 
+const MICROPHONE = {
+  NotAllowedError:
+    "The browser was not allowed to use the microphone. Allow it in the address bar, then turn it on again.",
+  NotFoundError: "No microphone was found. Plug one in, then turn it on again.",
+  NotReadableError: "The microphone is busy: another program uses it.",
+  InsecureOrigin: "Browsers give the microphone to secure pages only, as they do with the camera.",
+  Ended: "The microphone was disconnected.",
+};
+
+/** `name`: of the DOMException that getUserMedia threw, or InsecureOrigin, Ended. */
+export function microphoneSentence(name) {
+  return `${MICROPHONE[name] ?? `The microphone cannot be used (${name}).`} The recording goes on without sound.`;
+}
+
 export function videoFileSentence(name) {
   return `This browser cannot play “${name}”. Try an MP4 (H.264) or a WebM file.`;
 }
@@ -36,7 +50,7 @@ export function picturesSentence(names) {
 export function unknownFilesSentence(names) {
   if (names.length === 0) return "There is no file in it.";
   const which = names.length === 1 ? `cannot open “${names[0]}”` : `can open none of the ${names.length} files`;
-  return `This page ${which}. Try a video, photos, or a .ply, .spz, .splat, .ksplat or .sog file.`;
+  return `This page ${which}. Try a video, photos, a recording (.scam), or a .ply, .spz, .splat, .ksplat or .sog file.`;
 }
 
 export const GRAPHICS = {
@@ -72,6 +86,7 @@ const SERVER = {
   too_many_variants:
     "Too many different formats are watched on this stream already. Open the page without extra parameters, " +
     "or wait until a viewer leaves.",
+  recording_refused: "Nothing can be recorded now",
   rate_limited: "The server takes fewer pictures than this page sends.",
   out_of_memory: "The server had no memory for a picture of this size.",
   not_finite: "The model made nothing usable of a frame.",

@@ -4,8 +4,8 @@ const EVERY_FORMAT = ["splats16", "compact", "gaussian_ply", "pointcloud"]; // t
 const LOOPBACK = /^(localhost|.+\.localhost|127(\.\d+){3}|\[::1\])$/;
 
 /**
- * ?watch=SESSION|newest, ?source=none; an empty one counts as not given. choices.js reads the rest. hostname: of the
- * page's address. formats: all that this page reads, preferred first.
+ * ?watch=SESSION|ROOM|newest, ?room=NAME, ?source=none; an empty one counts as not given. choices.js reads the rest.
+ * hostname: of the page's address. formats: all that this page reads, preferred first.
  */
 export function readParameters(search, hostname) {
   const given = new URLSearchParams(search);
@@ -13,6 +13,7 @@ export function readParameters(search, hostname) {
   return {
     formats: formatsOf(given.get("format"), hostname),
     watch,
+    room: given.get("room") || undefined,
     wantsSource: watch === undefined,
     wantsCamera: watch === undefined && given.get("source") !== "none",
   };
@@ -23,8 +24,13 @@ export function readParameters(search, hostname) {
  * link, and splats16 needs no unpacking. A format that was asked for goes first; that it is meant, `settings` tell.
  */
 function formatsOf(asked, hostname) {
-  const preferred = EVERY_FORMAT.includes(asked) ? asked : LOOPBACK.test(hostname) ? "splats16" : "compact";
+  const preferred = EVERY_FORMAT.includes(asked) ? asked : isLoopback(hostname) ? "splats16" : "compact";
   return [preferred, ...EVERY_FORMAT.filter((format) => format !== preferred)];
+}
+
+/** Whether a host name is this machine's own, which means another machine wherever else it is read. */
+export function isLoopback(hostname) {
+  return LOOPBACK.test(hostname);
 }
 
 /** The websocket beside the page: also behind a proxy that adds a path, and wss where the page is https. */

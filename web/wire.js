@@ -1,4 +1,4 @@
-// The protocol, version 1: twin of splatcam/wire.py, which says what each message is for. Pure: no socket, no clock,
+// The protocol, version 1: twin of splatcam/wire/, which says what each message is for. Pure: no socket, no clock,
 // no DOM. Both are held to the golden messages under tests/golden.
 import { decode as unpack, encode as pack } from "@msgpack/msgpack";
 
@@ -17,8 +17,8 @@ export class WireError extends Error {
 
 // ---------------------------------------------------------------- client → server
 
-export function hello({ formats = FORMATS, client = "", watch = undefined } = {}) {
-  return message({ type: "hello", protocol: PROTOCOL_VERSION, formats, client, watch });
+export function hello({ formats = FORMATS, client = "", watch = undefined, room = undefined } = {}) {
+  return message({ type: "hello", protocol: PROTOCOL_VERSION, formats, client, watch, room });
 }
 
 /** `jpeg`: Uint8Array; `capturedAtMs`: our own clock, echoed in the result. */
@@ -44,6 +44,16 @@ export function settings(changes) {
 
 export function ping(t) {
   return message({ type: "ping", t });
+}
+
+/** `action`: "start" or "stop". */
+export function record(action) {
+  return message({ type: "record", action });
+}
+
+/** `capturedAtMs`: of the first sample, by the clock of `frame`; `samples`: Uint8Array of little-endian int16, mono. */
+export function sound(capturedAtMs, sampleRate, samples) {
+  return message({ type: "sound", captured_at_ms: capturedAtMs, sample_rate: sampleRate, samples });
 }
 
 function message(fields) {
@@ -84,7 +94,7 @@ const RESULT = {
 const SERVER_MESSAGES = {
   welcome: {
     protocol: isCount, session_id: isText, model: mapOf(MODEL), formats: listOf(isText), format: isText,
-    limits: mapOf(LIMITS),
+    limits: mapOf(LIMITS), recording: oneOf("off", "asked", "always"), room: optional(isText),
   },
   status: {
     state: oneOf("starting", "loading", "ready", "restarting", "failed"), message: isText, progress: optional(isNumber),
@@ -92,6 +102,10 @@ const SERVER_MESSAGES = {
   adapted: {
     format: isText, output: isText, stride: isCount, depth_bits: optional(isCount), max_fps: optional(isNumber),
     pinned: listOf(isText), reason: isText, link_mbit_s: optional(isNumber), round_trip_ms: optional(isNumber),
+  },
+  recording: {
+    id: isText, state: oneOf("recording", "ended", "failed"), steps: isCount, seconds: isNumber, size_bytes: isCount,
+    lost: isCount, sound: isFlag, message: isText,
   },
   error: { code: isText, message: isText, frame_id: optional(isCount) },
   pong: { t: isNumber },

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Protocol
@@ -16,6 +17,8 @@ from splatcam.live.session import Session
 from splatcam.live.streams import StreamHub
 from splatcam.settings import Settings
 from splatcam.telemetry import Telemetry
+
+SMALL_BUFFER_BYTES = 4096
 
 
 class LinkFailed(RuntimeError):
@@ -46,6 +49,16 @@ class WebsocketLink:
         except websockets.ConnectionClosed as closed:
             raise LinkFailed(f"the server hung up: {closed}") from None
         return data if isinstance(data, bytes) else data.encode()
+
+    def stall(self) -> None:
+        """Takes nothing from now on, and keeps the socket."""
+        transport = self._connection.transport
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER_BYTES)
+        transport.pause_reading()
+
+    def vanish(self) -> None:
+        """Gone without a word."""
+        self._connection.transport.abort()
 
 
 class LocalLink:
@@ -86,7 +99,7 @@ class LocalTransport:
 
 
 @asynccontextmanager
-async def websocket_link(url: str, token: str = "") -> AsyncIterator[Link]:
+async def websocket_link(url: str, token: str = "") -> AsyncIterator[WebsocketLink]:
     address = url.partition("?")[0]  # what follows may be a token: it is told to nobody
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:

@@ -59,7 +59,7 @@ async def play_together(service: Service, rates: Sequence[Rate], seconds: float)
         async with listening(cameras), asyncio.TaskGroup() as tasks:
             until_s = time.monotonic() + seconds
             for camera, rate in zip(cameras, rates, strict=True):
-                tasks.create_task(camera.play(picture, rate, until_s))
+                tasks.create_task(camera.play([picture], rate, until_s))
     return cameras
 
 
@@ -70,7 +70,7 @@ async def newest_wins(service: Service, seconds: float) -> NewestWins:
         await camera.greet(POINTS)
         async with listening(cameras):
             begin_s = time.monotonic()
-            await camera.play(picture, Rate(FPS), begin_s + seconds)
+            await camera.play([picture], Rate(FPS), begin_s + seconds)
             busy, elapsed_s = (await asyncio.to_thread(scrape, service)).since(before), time.monotonic() - begin_s
     after = scrape(service).since(before)
     ended = after.by("splatcam_frames_total", "outcome")
@@ -116,7 +116,7 @@ async def free_loop(service: Service, seconds: float) -> FreeLoop:
         await asyncio.sleep(seconds / 2)
         before, begin_s = await asyncio.to_thread(scrape, service), time.monotonic()
         async with listening(everybody, sender=camera):
-            await camera.play(picture, Rate(LARGE_FPS), begin_s + seconds)
+            await camera.play([picture], Rate(LARGE_FPS), begin_s + seconds)
             during, elapsed_s = (await asyncio.to_thread(scrape, service)).since(before), time.monotonic() - begin_s
     results = during.value("splatcam_results_total", outcome="sent")
     mb = during.value("splatcam_bytes_total", direction="out") * 1e-6

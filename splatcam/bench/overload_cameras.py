@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import simplejpeg
 
+from splatcam import wire
 from splatcam.bench.links import Link, websocket_link
 from splatcam.bench.local_service import Service
-from splatcam.bench.replay import FORMATS, Client, Plan
+from splatcam.bench.replay import ANSWER_WITHIN_S, FORMATS, Client, Plan, ReplayFailed
 
 LAST_ANSWERS_S = 1.0
 
@@ -33,6 +36,7 @@ class Camera:
         self.latencies_ms: list[float] = []
         self.errors: Counter[str] = Counter()
         self._client = Client(link)
+        self._recordings: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
 
     @property
     def results(self) -> int:
@@ -47,13 +51,43 @@ class Camera:
         await self._send(picture, time.monotonic())
         await self._client.until("result")
 
-    async def play(self, picture: bytes, rate: Rate, until_s: float) -> None:
+    async def play(self, pictures: Sequence[bytes], rate: Rate, until_s: float) -> None:
+        """One after the other, over and over."""
         due_s = time.monotonic()
         while due_s < until_s:
             await asyncio.sleep(max(0.0, due_s - time.monotonic()))
             for _ in range(rate.at_once):
-                await self._send(picture, due_s)
+                await self._send(pictures[len(self.sent_at_s) % len(pictures)], due_s)
             due_s += rate.at_once / rate.fps
+
+    @asynccontextmanager
+    async def playing(self, pictures: Sequence[bytes], rate: Rate) -> AsyncIterator[None]:
+        """It plays meanwhile."""
+        sending = asyncio.create_task(self.play(pictures, rate, math.inf))
+        try:
+            yield
+        finally:
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+
+    async def record(self, action: Literal["start", "stop"]) -> dict[str, Any]:
+        """While `listening`. Returns the `recording` message that says that it is done. Raises ReplayFailed."""
+        await self._client.say(wire.Record(action=action))
+        return await self._told(lambda message: (message["state"] == "recording") == (action == "start"))
+
+    async def recorded(self, steps: int) -> dict[str, Any]:
+        """While `listening`: returns when the recording that runs has so many steps. Raises ReplayFailed."""
+        return await self._told(lambda message: message["steps"] >= steps)
+
+    async def _told(self, is_it: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        while True:
+            try:
+                async with asyncio.timeout(ANSWER_WITHIN_S):
+                    message = await self._recordings.get()
+            except TimeoutError:
+                raise ReplayFailed(f"the server tells nothing of a recording: {dict(self.errors)}") from None
+            if is_it(message):
+                return message
 
     async def listen(self, sender: Camera) -> None:
         """Until it is cancelled. `sender`: whose frames it sees."""
@@ -61,6 +95,8 @@ class Camera:
             message, _ = await self._client.next_message()
             if message["type"] == "error":
                 self.errors[message["code"]] += 1
+            elif message["type"] == "recording":
+                self._recordings.put_nowait(message)
             elif message["type"] in FORMATS:
                 self.latencies_ms.append((time.monotonic() - sender.sent_at_s[message["frame_id"]]) * 1e3)
 
@@ -92,9 +128,9 @@ async def listening(cameras: Sequence[Camera], sender: Camera | None = None) -> 
             raise end
 
 
-def picture_of(long_side_px: int) -> bytes:
-    """A gradient, 4:3, as a camera would send it."""
-    width, height = long_side_px, long_side_px * 3 // 4
+def picture_of(width: int, height: int | None = None) -> bytes:
+    """A gradient, 4:3 unless its height is given, as a camera would send it."""
+    height = height or width * 3 // 4
     y, x = np.mgrid[:height, :width]
     rgb = np.stack([x * 255 // width, y * 255 // height, (x + y) % 256], axis=-1).astype(np.uint8)
     return simplejpeg.encode_jpeg(rgb, quality=85, colorsubsampling="420")

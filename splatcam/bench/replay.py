@@ -24,7 +24,7 @@ from splatcam.bench.clip import Clip, ClipUnreadable, load_clip
 from splatcam.bench.links import Link, LinkFailed, local_link, websocket_link
 from splatcam.bench.report import ChoiceRecord, FrameRecord, Run, markdown, summarise, write_json
 from splatcam.engine import EngineFailed
-from splatcam.settings import Settings, SettingsError, add_arguments, settings_from
+from splatcam.settings import Settings, SettingsError, add_arguments, add_client_token, settings_from
 from splatcam.variants import FINE_BITS
 
 FORMATS = frozenset(map(str, wire.Format))
@@ -144,29 +144,31 @@ async def take_answer(client: Client, run: Run, schedule: dict[int, float]) -> i
 class Client:
     """The client's half of the protocol: acknowledges results as they come, and notes what the server chooses."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Link, name: str = "splatcam replay") -> None:
         self.choices: list[ChoiceRecord] = []
         self._link = link
+        self._name = f"{name} {__version__}"
 
     async def greet(self, plan: Plan, watch: str | None = None) -> dict[str, Any]:
         """Says what is wanted, of the own camera or of another one. Returns the `welcome`."""
-        name = f"splatcam replay {__version__}"
-        hello = wire.Hello(protocol=wire.PROTOCOL_VERSION, formats=list(plan.formats), client=name, watch=watch)
-        await self._link.send(wire.encode(hello))
+        hello = wire.Hello(protocol=wire.PROTOCOL_VERSION, formats=list(plan.formats), client=self._name, watch=watch)
+        await self.say(hello)
         welcome = await self.until("welcome")
-        await self._link.send(wire.encode(plan.asked(welcome["model"]["supports_gaussians"])))
+        await self.say(plan.asked(welcome["model"]["supports_gaussians"]))
         return welcome
 
     async def send_frame(self, frame_id: int, jpeg: bytes, captured_at_s: float) -> None:
-        await self._link.send(
-            wire.encode(wire.FrameMessage(frame_id=frame_id, captured_at_ms=captured_at_s * 1e3, jpeg=jpeg))
-        )
+        await self.say(wire.FrameMessage(frame_id=frame_id, captured_at_ms=captured_at_s * 1e3, jpeg=jpeg))
+
+    async def say(self, message: Any) -> None:
+        """One of wire.CLIENT_MESSAGES."""
+        await self._link.send(wire.encode(message))
 
     async def next_message(self) -> tuple[dict[str, Any], int]:
         data = await self._link.receive()
         message = wire.decode_server_message(data)
         if message["type"] in FORMATS:
-            await self._link.send(wire.encode(wire.Ack(frame_id=message["frame_id"])))
+            await self.say(wire.Ack(frame_id=message["frame_id"]))
         elif message["type"] == "adapted":
             self.choices.append(ChoiceRecord.of(message, time.monotonic()))
         return message, len(data)
@@ -260,7 +262,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--url", help="of a running server, ws://HOST:PORT/ws; without it everything runs in this process"
     )
-    add_arguments(parser.add_argument_group("with --url"), ("token",))
+    add_client_token(parser.add_argument_group("with --url"))
     parser.add_argument(
         "--format", type=formats, default=(str(wire.Format.SPLATS16),), metavar="FORMAT[,FORMAT...]",
         help=f"of {', '.join(wire.Format)}; preferred first (default: splats16)",

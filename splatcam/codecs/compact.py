@@ -16,7 +16,6 @@ import math
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -25,18 +24,12 @@ from torch import Tensor
 
 from gsply_helpers import dc_from_rgb, rgb_from_dc
 from splatcam.codecs import compact_shape
+from splatcam.deflate import RAW_DEFLATE, fast_zlib
 from splatcam.frames import encode_picture
 from splatcam.gaussians import Gaussians
 from splatcam.network_splats import NetworkSplats
 from splatcam.pixel_splats import OPACITY, PixelSurface, Window, surface_splats
 from splatcam.variants import Variant
-
-try:
-    from isal import isal_zlib
-
-    fast_zlib: ModuleType = isal_zlib  # a seventh of zlib's time, and no more bytes
-except ImportError:
-    fast_zlib = zlib
 
 DEPTH_BITS = (10, 12)
 COLOR_QUALITY = 92  # of the network's colours: 49 dB, and all other planes have an error of less
@@ -44,7 +37,6 @@ LEAST_RANGE = 1.001  # far / near: a wall that faces the camera still has steps
 MAX_PIXELS = 1 << 22  # of a grid: a model's is a tenth of that
 MAX_LENGTH, MAX_FOCAL_PX = 1e13, 1e6  # and their inverses: nothing computed from them leaves float32
 MAX_RAY = 100  # x / z and y / z: a field of view of almost 180 degrees
-RAW_DEFLATE = -zlib.MAX_WBITS  # without header and check sum: `deflate-raw` in a browser
 
 Array = np.ndarray[Any, Any]
 

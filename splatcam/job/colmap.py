@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from splatcam.job.frames import Array, FootageUnusable
+from splatcam.rendering.camera import pose_matrix
 
 MODEL_FOLDERS = ("sparse/0", "sparse", "colmap/sparse/0", ".")  # below the job's folder
 CAMERAS, IMAGES = "cameras.bin", "images.bin"
@@ -107,21 +108,5 @@ def _read_images(data: bytes, cameras: dict[int, tuple[Array, int, int]]) -> dic
         (camera,) = reader.take("i")
         name = reader.text()
         reader.skip(BYTES_OF_A_POINT * reader.count())
-        views[Path(name).name] = PosedView(_matrix(pose), *cameras[int(camera)])
+        views[Path(name).name] = PosedView(pose_matrix(pose), *cameras[int(camera)])
     return views
-
-
-def _matrix(pose: Sequence[float]) -> Array:
-    """w x y z of a quaternion and a translation → [4, 4] f64."""
-    length = float(np.linalg.norm(pose[:4]))
-    if not (length > 0 and np.isfinite(pose).all()):
-        raise ValueError("a pose is none: its quaternion has no length, or a number is not finite")
-    w, x, y, z = np.array(pose[:4]) / length
-    matrix = np.eye(4)
-    matrix[:3, :3] = (
-        (1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)),
-        (2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)),
-        (2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)),
-    )
-    matrix[:3, 3] = pose[4:]
-    return matrix

@@ -1,10 +1,16 @@
-"""What both kinds of sessions know of a websocket: how it ends, from either side. Knows no protocol, no framework."""
+"""What both kinds of sessions know of a websocket: how it is read, and how it ends from either side.
+
+Knows no protocol, no framework.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+import time
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
+
+from splatcam.rate_limit import TOO_MUCH, SessionLimit, Verdict
 
 GOING_AWAY = 1012
 NOT_ALLOWED = 1008
@@ -37,3 +43,23 @@ async def until_first_ends(*works: Coroutine[Any, Any, Any]) -> None:
     for outcome in outcomes:
         if isinstance(outcome, Exception):
             raise outcome
+
+
+async def read_within(
+    limit: SessionLimit,
+    receive: Callable[[], Awaitable[bytes | str]],
+    take: Callable[[bytes | str], None],
+    drop: Callable[[bytes | str, float], None],
+) -> None:
+    """Takes what comes, drops what is too much (and when), and raises HangUp for whoever goes on so."""
+    while True:
+        data = await receive()
+        now_s = time.monotonic()
+        match limit.judge(len(data), now_s):
+            case Verdict.TAKE:
+                take(data)
+            case Verdict.DROP:
+                drop(data, now_s)
+                await asyncio.sleep(0)  # a flood is in memory already: the others get their turns between
+            case Verdict.CLOSE:
+                raise HangUp(NOT_ALLOWED, TOO_MUCH)

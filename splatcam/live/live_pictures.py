@@ -18,10 +18,10 @@ from typing import Any, Protocol
 
 from splatcam import __version__
 from splatcam.engine import EngineFailed
-from splatcam.live.connection import IDLE, NOT_ALLOWED, Disconnected, HangUp, until_first_ends
+from splatcam.live.connection import IDLE, Disconnected, HangUp, read_within, until_first_ends
 from splatcam.live.idle import Idle
 from splatcam.live.streams import Stream, StreamHub
-from splatcam.rate_limit import TOO_MUCH, SessionLimit, Verdict
+from splatcam.rate_limit import TOO_MUCH, SessionLimit
 from splatcam.rendering.camera import Camera, Orbit
 from splatcam.rendering.orbit_query import MAX_PIXELS, BadQuery, OrbitQuery, parse_query
 from splatcam.rendering.picture_job import NothingToShow, PictureJob, TooManyWaiting
@@ -214,18 +214,11 @@ class PictureSession:
         raise HangUp(IDLE, self._idle.reason)
 
     async def _read(self) -> None:
-        while True:
-            data = await self._transport.receive()
-            now_s = time.monotonic()
-            match self._limit.judge(len(data), now_s):
-                case Verdict.TAKE:
-                    self._take(data)
-                case Verdict.DROP:
-                    if self._limit.may_tell(now_s):
-                        self._say({"type": "error", "message": TOO_MUCH})
-                    await asyncio.sleep(0)  # a flood is in memory already: the others get their turns between
-                case Verdict.CLOSE:
-                    raise HangUp(NOT_ALLOWED, TOO_MUCH)
+        await read_within(self._limit, self._transport.receive, self._take, self._drop)
+
+    def _drop(self, data: bytes | str, now_s: float) -> None:
+        if self._limit.may_tell(now_s):
+            self._say({"type": "error", "message": TOO_MUCH})
 
     def _take(self, data: bytes | str) -> None:
         try:

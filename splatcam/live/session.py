@@ -20,12 +20,15 @@ from splatcam import wire
 from splatcam.engine import EngineStatus
 from splatcam.live.ack_window import AckWindow
 from splatcam.live.adaptation import Adaptation, HasRoom
-from splatcam.live.connection import IDLE, NOT_ALLOWED, Disconnected, HangUp, until_first_ends
+from splatcam.live.connection import IDLE, Disconnected, HangUp, read_within, until_first_ends
 from splatcam.live.idle import Idle
 from splatcam.live.latest_slot import LatestSlot
+from splatcam.live.recordings import Word
 from splatcam.live.streams import CameraFrame, Delivery, Stream, StreamHub
-from splatcam.rate_limit import TOO_MUCH, SessionLimit, Verdict
+from splatcam.live.words import adapted, limits_of
+from splatcam.rate_limit import SessionLimit
 from splatcam.settings import Settings
+from splatcam.timeline.heard import HeardPiece
 from splatcam.variants import PLAIN_FORMATS, Client, Variant, ViewerSettings, ladder, require_known_format
 from splatcam.wire import ErrorCode, WireError
 
@@ -63,6 +66,7 @@ class Session:
         self._result: LatestSlot[Delivery] = LatestSlot()
         self._writable = asyncio.Event()
         self._camera: Stream | None = None  # this client's own stream, once it sent a frame
+        self._room: str | None = None  # a name for it
         self._watched: Stream | None = None
         self._model = hub.engine.status.model  # as this client knows it
         self._plain_frames = 0
@@ -120,6 +124,10 @@ class Session:
             self._adapt(now_s)
         self._writable.set()
 
+    def tell(self, word: Word) -> None:
+        if self._client.contract == "full" or isinstance(word, wire.Error):
+            self._say(word)
+
     def stream_ended(self, why: WireError) -> None:
         left, self._watched = self._watched, None
         self._say(wire.Error(code=why.code, message=str(why)))
@@ -127,23 +135,14 @@ class Session:
             return
         try:  # back to its own camera
             self._adopt(self._client, self._wishes, self._camera)
+            self._tell_recording()
         except WireError as error:
             self._say(wire.Error(code=error.code, message=str(error)))
 
     # ------------------------------------------------------------ reading
 
     async def _read(self) -> None:
-        while True:
-            data = await self._transport.receive()
-            now_s = time.monotonic()
-            match self._limit.judge(len(data), now_s):
-                case Verdict.TAKE:
-                    self._take(data)
-                case Verdict.DROP:
-                    self._drop(data, now_s)
-                    await asyncio.sleep(0)  # a flood is in memory already: the others get their turns between
-                case Verdict.CLOSE:
-                    raise HangUp(NOT_ALLOWED, TOO_MUCH)
+        await read_within(self._limit, self._transport.receive, self._take, self._drop)
 
     def _take(self, data: bytes | str) -> None:
         try:
@@ -195,6 +194,11 @@ class Session:
                 self._tell_choice()
             case wire.Ping():
                 self._say(wire.Pong(t=message.t))
+            case wire.Record():
+                self._record(message)
+            case wire.Sound():
+                if self._camera is not None:
+                    self._camera.hear(HeardPiece(message.captured_at_ms, message.sample_rate, message.samples))
             case wire.Hello():
                 self._greet(message)
 
@@ -209,7 +213,7 @@ class Session:
 
     def _take_frame(self, frame_id: int, captured_at_ms: float, jpeg: bytes) -> None:
         if self._camera is None:
-            self._camera = self._hub.open(self.session_id, self)
+            self._camera = self._hub.open(self.session_id, self, self._room)
             if self._watched is None:
                 self._adopt(self._client, self._wishes, self._camera)
         now_s = time.monotonic()
@@ -222,11 +226,34 @@ class Session:
         is_first = self._client.contract == "plain"
         watched = self._hub.find(hello.watch) if hello.watch is not None else self._camera
         self._adopt(Client(hello.formats), self._wishes, watched)
+        self._room = hello.room
+        if self._camera is not None:
+            self._camera.room = hello.room
         if is_first:  # said five hundred times a second it would fill a disk
             name = hello.client[:LONGEST_NAME] or "a client without a name"
             logger.info("session %s: %r", self.session_id, name, extra={"event": "hello", "session": self.session_id})
         self._welcome()
         self._say_status(self._hub.engine.status)
+        self._tell_recording()
+
+    def _record(self, message: wire.Record) -> None:
+        if self._camera is None:
+            raise WireError(ErrorCode.RECORDING_REFUSED, "there is no camera yet: it begins with the first frame")
+        recording, is_start = self._camera.recording, message.action == "start"
+        is_so_already = recording.is_running == is_start
+        if is_start:
+            self._camera.start_recording()
+        else:
+            recording.stop()
+        if is_so_already and recording.present is not None:
+            self.tell(recording.present)
+
+    def _tell_recording(self) -> None:
+        """To who comes while one runs."""
+        if self._watched is not None and self._watched.recording.is_running:
+            present = self._watched.recording.present
+            if present is not None:
+                self.tell(present)
 
     # ------------------------------------------------------------ what this client gets
 
@@ -300,11 +327,6 @@ class Session:
         model = self._hub.engine.status.model
         if model is None or self.variant is None or self._client.contract == "plain":
             return
-        limits = wire.Limits(
-            max_message_bytes=self._settings.max_message_bytes,
-            max_frame_pixels=self._settings.max_frame_pixels,
-            frame_long_side_px=self._settings.process_res,
-        )
         self._say(
             wire.Welcome(
                 protocol=wire.PROTOCOL_VERSION,
@@ -312,7 +334,9 @@ class Session:
                 model=model,
                 formats=list(wire.Format),
                 format=self.variant.format,
-                limits=limits,
+                limits=limits_of(self._settings),
+                recording=self._hub.recordings.mode,
+                room=self._room,
             )
         )
         self._tell_choice()
@@ -321,20 +345,7 @@ class Session:
         if self._adaptation is None or self._client.contract == "plain":
             return
         choice, round_trip_s = self._adaptation.choice, self._adaptation.round_trip_s
-        variant, link = choice.variant, choice.link_bytes_per_s
-        self._say(
-            wire.Adapted(
-                format=variant.format,
-                output=variant.output,
-                stride=variant.stride,
-                depth_bits=variant.depth_bits if variant.format is wire.Format.COMPACT else None,
-                max_fps=self._max_fps,
-                pinned=self._wishes.pinned,
-                reason=choice.reason,
-                link_mbit_s=None if link is None else round(link * 8e-6, 2),
-                round_trip_ms=None if round_trip_s is None else round(round_trip_s * 1e3, 1),
-            )
-        )
+        self._say(adapted(choice, self._max_fps, self._wishes.pinned, round_trip_s))
 
     def _say_status(self, status: EngineStatus) -> None:
         if self._client.contract == "full":

@@ -17,7 +17,10 @@ from splatcam import wire
 from splatcam.engine import Engine, EngineFailed, EngineRestarting, EngineStatus
 from splatcam.frame_job import FrameJob, FrameRefused, FrameResult, SceneFacts
 from splatcam.live.latest_slot import LatestSlot
+from splatcam.live.recordings import Recordings, StreamRecording, Word
 from splatcam.telemetry import FrameOutcome, Telemetry
+from splatcam.timeline import LiveStep, recording_variant
+from splatcam.timeline.heard import HeardPiece
 from splatcam.variants import MAX_VARIANTS, Variant
 from splatcam.wire import ErrorCode, WireError
 
@@ -34,6 +37,10 @@ class CameraFrame:
     captured_at_ms: float
     jpeg: bytes
     received_at_s: float  # time.monotonic()
+
+    @property
+    def received_at_ms(self) -> float:
+        return round(self.received_at_s * 1e3, 3)
 
 
 @dataclass(frozen=True)
@@ -65,6 +72,10 @@ class Viewer(Protocol):
         """Takes a result; a newer one replaces it if it waits too long. Never blocks."""
         ...
 
+    def tell(self, word: Word) -> None:
+        """How the stream's recording stands, or why there is none. Never blocks."""
+        ...
+
     def stream_ended(self, why: WireError) -> None:
         """It watches this stream no longer. Raises nothing."""
         ...
@@ -82,8 +93,10 @@ class LiveScene:
 class Stream:
     """One camera. Owns its mailbox and the task that empties it."""
 
-    def __init__(self, stream_id: str, hub: StreamHub, camera: Viewer) -> None:
+    def __init__(self, stream_id: str, hub: StreamHub, camera: Viewer, room: str | None) -> None:
         self.stream_id = stream_id
+        self.room = room  # another name of it
+        self.recording = StreamRecording(hub.recordings, self._tell_of_recording)
         self.viewers: list[Viewer] = []
         self._hub = hub
         self._engine = hub.engine
@@ -91,6 +104,7 @@ class Stream:
         self.scene: LiveScene | None = None
         self._scene_until_s = -math.inf  # until then somebody wants pictures
         self._scene_changed = asyncio.Event()
+        self._last_viewers: list[Viewer] = []  # when the camera left
         self._camera = camera  # the session that sends the frames: it is told of those that fail
         self._mailbox: LatestSlot[CameraFrame] = LatestSlot()
         self._worker = asyncio.create_task(self._run(), name=f"stream-{stream_id}")
@@ -106,13 +120,27 @@ class Stream:
             self._telemetry.ended("unwatched")
         await asyncio.gather(self._worker, return_exceptions=True)
         self._engine.forget(self.stream_id)
-        viewers, self.viewers = self.viewers, []
-        for viewer in viewers:
+        self.recording.end()
+        self._last_viewers, self.viewers = self.viewers, []
+        for viewer in self._last_viewers:
             viewer.stream_ended(WireError(ErrorCode.UNKNOWN_SESSION, "the camera that you watched has left"))
 
     def want_scene(self, now_s: float) -> None:
         """Frames leave a scene behind for the next seconds: somebody looks at pictures of them."""
         self._scene_until_s = now_s + SCENE_WANTED_S
+
+    def start_recording(self) -> None:
+        """What is shown from now on is kept, also while nobody watches. Raises WireError."""
+        model = self._engine.status.model
+        if model is None:
+            raise WireError(ErrorCode.RECORDING_REFUSED, "no model is there yet")
+        if not self.recording.is_running and not self.has_room_for(recording_variant(model.supports_gaussians)):
+            raise WireError(ErrorCode.RECORDING_REFUSED, TOO_MANY)
+        self.recording.start(model.name, self.room or "")
+
+    def hear(self, piece: HeardPiece) -> None:
+        """Kept while the stream is recorded."""
+        self.recording.hear(piece)
 
     async def next_scene(self, revision: int) -> LiveScene:
         """Waits for a scene that is newer than that."""
@@ -125,13 +153,22 @@ class Stream:
         if rungs and not any(self.has_room_for(variant, viewer) for variant in rungs):
             raise WireError(ErrorCode.TOO_MANY_VARIANTS, TOO_MANY)
 
-    def has_room_for(self, variant: Variant, viewer: Viewer) -> bool:
+    def has_room_for(self, variant: Variant, viewer: Viewer | None = None) -> bool:
+        """`viewer`: who wants it; what it has now does not count."""
         others = {v.variant.encoding for v in self.viewers if v is not viewer and v.variant}
+        if (recorded := self._recorded) is not None:
+            others.add(recorded.encoding)
         return variant.encoding in others or len(others) < MAX_VARIANTS
+
+    @property
+    def _recorded(self) -> Variant | None:
+        """What is encoded for the recording; None while there is none."""
+        model = self._engine.status.model
+        return recording_variant(model.supports_gaussians) if self.recording.is_running and model else None
 
     def make_room(self) -> None:
         """With another model viewers may want more variants than are encoded: the last to come leave."""
-        kept: set[Variant] = set()
+        kept = {recorded.encoding} if (recorded := self._recorded) is not None else set()
         for viewer in list(self.viewers):
             if viewer.variant is None or viewer.variant.encoding in kept:
                 continue
@@ -153,10 +190,13 @@ class Stream:
                 self._telemetry.ended(outcome)
 
     async def _answer(self, frame: CameraFrame) -> FrameOutcome:
+        if self.recording.is_due:
+            self._record_unasked()
         now_s = time.monotonic()
         due = [(v, v.variant) for v in self.viewers if v.variant and v.due_in_s(now_s) == 0]
         wants_scene = now_s < self._scene_until_s
-        if not due and not wants_scene and self._engine.status.state != "failed":
+        is_wanted = bool(due) or wants_scene or self.recording.is_running
+        if not is_wanted and self._engine.status.state != "failed":
             return "unwatched"
         for viewer, _ in due:
             viewer.take_turn(now_s)
@@ -175,6 +215,11 @@ class Stream:
             logger.exception("frame %d of stream %s", frame.frame_id, self.stream_id, extra=where)
             self._tell(frame, ErrorCode.ENGINE_FAILED, wire.ERROR_EXPLANATIONS[ErrorCode.ENGINE_FAILED])
         return "failed"
+
+    def _record_unasked(self) -> None:
+        model = self._engine.status.model
+        if model is not None and self.has_room_for(recording_variant(model.supports_gaussians)):
+            self.recording.start_unasked(model.name, self.room or "")
 
     async def _newest_when_due(self, frame: CameraFrame) -> CameraFrame:
         """Where every viewer limits its frame rate, the newest frame waits for the first of them."""
@@ -197,6 +242,8 @@ class Stream:
         return frame
 
     def _due_in_s(self) -> float:
+        if self.recording.is_running:
+            return 0.0  # every frame is recorded
         now_s = time.monotonic()
         return min((viewer.due_in_s(now_s) for viewer in self.viewers if viewer.variant), default=0.0)
 
@@ -207,7 +254,9 @@ class Stream:
         self._camera.deliver(Delivery(frame.frame_id, wire.encode(error), is_result=False))
 
     async def _process(self, frame: CameraFrame, due: list[tuple[Viewer, Variant]], wants_scene: bool) -> None:
-        variants = tuple(dict.fromkeys(variant for _, variant in due))
+        recorded = self._recorded
+        wanted = [*(variant for _, variant in due), *([recorded] if recorded is not None else [])]
+        variants = tuple(dict.fromkeys(wanted))
         job = FrameJob(self.stream_id, frame.frame_id, frame.captured_at_ms, frame.jpeg, variants, wants_scene)
         begin_s = time.monotonic()
         result = await self._engine.process(job)
@@ -220,13 +269,23 @@ class Stream:
         timings_ms = self._timings(frame, begin_s, result)
         for variant in variants:
             delivery = Delivery(frame.frame_id, _message(frame, variant, result, timings_ms))
+            if variant == recorded:
+                self.recording.put(_step(frame, variant, delivery.message))
             fields = result.fields[variant]
             self._telemetry.made(
                 f"{variant.output}/{variant.format}", fields.get("num_splats", fields.get("num_points", 0))
             )
-            for viewer, wanted in due:
-                if wanted == variant and viewer in self.viewers:
+            for viewer, its_variant in due:
+                if its_variant == variant and viewer in self.viewers:
                     viewer.deliver(delivery)
+
+    def _tell_of_recording(self, word: Word) -> None:
+        """To the camera, and to who watches it or did so when it left; what was refused, to the camera alone."""
+        self._camera.tell(word)
+        if isinstance(word, wire.Recording):
+            for viewer in [*self.viewers, *self._last_viewers]:
+                if viewer is not self._camera:
+                    viewer.tell(word)
 
     def _timings(self, frame: CameraFrame, begin_s: float, result: FrameResult) -> dict[str, float]:
         """Stages in order. `wait`: for its turn; `engine`: the way to the engine and back, beyond its stages."""
@@ -248,19 +307,25 @@ def _message(frame: CameraFrame, variant: Variant, result: FrameResult, timings_
     message = wire.RESULTS[variant.format].model_construct(
         frame_id=frame.frame_id,
         captured_at_ms=frame.captured_at_ms,
-        received_at_ms=round(frame.received_at_s * 1e3, 3),
+        received_at_ms=frame.received_at_ms,
         timings_ms=timings_ms,
         **result.fields[variant],
     )
     return wire.encode(message)
 
 
+def _step(frame: CameraFrame, variant: Variant, message: bytes) -> LiveStep:
+    return LiveStep(frame.frame_id, frame.captured_at_ms, frame.received_at_ms, frame.jpeg, variant.format, message)
+
+
 class StreamHub:
     """All streams of the service, and the engine they share."""
 
-    def __init__(self, engine: Engine, telemetry: Telemetry) -> None:
+    def __init__(self, engine: Engine, telemetry: Telemetry, recordings: Recordings | None = None) -> None:
+        """`recordings`: None where nothing is recorded."""
         self.engine = engine
         self.telemetry = telemetry
+        self.recordings = recordings or Recordings.none(telemetry)
         self.model_known = asyncio.Event()  # or known not to come; not while the engine starts again
         self._streams: dict[str, Stream] = {}
         self._listeners: list[Callable[[EngineStatus], None]] = []
@@ -270,8 +335,8 @@ class StreamHub:
     def count(self) -> int:
         return len(self._streams)
 
-    def open(self, stream_id: str, camera: Viewer) -> Stream:
-        stream = Stream(stream_id, self, camera)
+    def open(self, stream_id: str, camera: Viewer, room: str | None = None) -> Stream:
+        stream = Stream(stream_id, self, camera, room)
         self._streams[stream_id] = stream
         return stream
 
@@ -279,13 +344,15 @@ class StreamHub:
         self._streams.pop(stream.stream_id, None)
         await stream.close()
 
-    def find(self, session_id: str) -> Stream:
-        """By id, or the `newest`. Raises WireError."""
-        if session_id == "newest" and self._streams:
-            return next(reversed(self._streams.values()))
-        if session_id in self._streams:
-            return self._streams[session_id]
-        raise WireError(ErrorCode.UNKNOWN_SESSION, f"no camera is streaming as {session_id!r}")
+    def find(self, name: str) -> Stream:
+        """By id, the `newest`, or by room: of several cameras with that name the newest. Raises WireError."""
+        if name in self._streams:  # ids come first: no room can be given the name of somebody's session
+            return self._streams[name]
+        newest_first = reversed(self._streams.values())
+        found = next((stream for stream in newest_first if name in ("newest", stream.room)), None)
+        if found is None:
+            raise WireError(ErrorCode.UNKNOWN_SESSION, f"no camera is streaming as {name!r}")
+        return found
 
     def listen(self, listener: Callable[[EngineStatus], None]) -> Callable[[], None]:
         """Calls `listener` with every status of the engine from now on. Returns what ends that."""

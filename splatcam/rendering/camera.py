@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
@@ -130,3 +131,19 @@ def _unit(vector: Array, fallback: Array) -> Array:
         return fallback
     scaled = vector / largest  # the square of a tiny number is none
     return scaled / np.linalg.norm(scaled)
+
+
+def pose_matrix(pose: Sequence[float]) -> Array:
+    """w x y z of a quaternion of any length, and a translation → [4, 4] f64. Raises ValueError."""
+    length = float(np.linalg.norm(pose[:4]))
+    if not (length > 0 and np.isfinite(pose).all()):
+        raise ValueError("a pose is none: its quaternion has no length, or a number is not finite")
+    w, x, y, z = np.array(pose[:4]) / length
+    matrix = np.eye(4)
+    matrix[:3, :3] = (
+        (1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)),
+        (2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)),
+        (2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)),
+    )
+    matrix[:3, 3] = pose[4:]
+    return matrix

@@ -1,17 +1,19 @@
-"""Cameras → a film of a scene: H.264 in an MP4 that players can start before they have all of it.
+"""Cameras and scenes → a film: H.264 in an MP4 that players can start before they have all of it.
 
-Owns the encoder and what is on disk: the whole film under its name, or nothing. A film that is there already goes
-first of all, because after a failure it would show another scene. Knows no paths (`paths.py`) and no scene files.
+A scene for each frame: whether it is the same one all the time is not known here. Owns the encoder and what is on
+disk: the whole film under its name, or nothing. A film that is there already goes first of all, because after a
+failure it would show another scene. Knows no paths (`paths.py`) and no scene files.
 
 One frame is drawn while the one before it is encoded: PyAV lets go of the interpreter, and so do the rasterizers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from fractions import Fraction
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from splatcam.atomic import published
 from splatcam.gaussians import Gaussians
 from splatcam.rendering import BLACK, Color, Rasterizer
 from splatcam.rendering.camera import Array, Camera
+from splatcam.rendering.soundtrack import FilmSound, Soundtrack
 
 SUFFIX = ".mp4"
 ENCODER = "libx264"
@@ -51,13 +54,31 @@ def write_preview(
     background: Color = BLACK,
     progress: Progress = lambda frames: None,
 ) -> None:
-    """One frame for each camera, all of one size. Raises PreviewFailed; then there is no film at `path`."""
+    """One frame of a scene for each camera, all of one size. Raises PreviewFailed; then there is no film at `path`."""
+    write_film(repeat(gaussians), path, cameras, rasterizer, fps, background, progress)
+
+
+def write_film(
+    scenes: Iterable[Gaussians],
+    path: Path,
+    cameras: Sequence[Camera],
+    rasterizer: Rasterizer,
+    fps: float = 30,
+    background: Color = BLACK,
+    progress: Progress = lambda frames: None,
+    sound: FilmSound | None = None,
+) -> None:
+    """One frame for each camera, all of one size, each of a scene of its own: as many of them are taken.
+
+    Raises PreviewFailed, and what `scenes` raises; then there is no film at `path`.
+    """
     require_film(path)
     try:
         path.unlink(missing_ok=True)
         _require_encoder(cameras)
         with published(path) as beside, _plain_errors():
-            _film(beside, _pictures(gaussians, cameras, rasterizer, background, progress), cameras[0], fps)
+            pictures = _pictures(scenes, cameras, rasterizer, background, progress)
+            _film(beside, pictures, cameras[0], fps, sound)
             _require_complete(beside, len(cameras))
     except OSError as error:
         raise PreviewFailed(f"{path} cannot be written: {error.strerror or error}") from error
@@ -91,28 +112,35 @@ def _require_encoder(cameras: Sequence[Camera]) -> None:
 
 
 def _pictures(
-    gaussians: Gaussians, cameras: Sequence[Camera], rasterizer: Rasterizer, background: Color, progress: Progress
+    scenes: Iterable[Gaussians],
+    cameras: Sequence[Camera],
+    rasterizer: Rasterizer,
+    background: Color,
+    progress: Progress,
 ) -> Iterator[Array]:
     """[H, W, 3] uint8, one by one as they are asked for."""
-    for done, camera in enumerate(cameras, start=1):
-        yield rasterizer.render(gaussians, camera, background).rgb8()
+    for done, (camera, scene) in enumerate(zip(cameras, scenes, strict=False), start=1):
+        yield rasterizer.render(scene, camera, background).rgb8()
         progress(done)
 
 
-def _film(path: Path, pictures: Iterator[Array], camera: Camera, fps: float) -> None:
+def _film(path: Path, pictures: Iterator[Array], camera: Camera, fps: float, sound: FilmSound | None) -> None:
     rate = Fraction(fps).limit_denominator(LARGEST_RATE_DENOMINATOR)
     # the pool ends before the container is closed, so that nothing is encoded into a closed one
     with av.open(str(path), "w", format="mp4", options=CONTAINER_OPTIONS) as container:
         stream = _add_stream(container, camera, rate)
+        soundtrack = None if sound is None else Soundtrack(container, sound)
         with ThreadPoolExecutor(1, thread_name_prefix="encoder") as encoder:
             before: Future[None] | None = None
             for index, picture in enumerate(pictures):
                 if before is not None:
                     before.result()
-                before = encoder.submit(_encode, container, stream, picture, index)
+                before = encoder.submit(_encode, container, stream, picture, index, soundtrack)
             if before is not None:
                 before.result()
         container.mux(stream.encode(None))
+        if soundtrack is not None:
+            soundtrack.finish()
 
 
 def _add_stream(container: OutputContainer, camera: Camera, rate: Fraction) -> VideoStream:
@@ -126,11 +154,16 @@ def _add_stream(container: OutputContainer, camera: Camera, rate: Fraction) -> V
     return stream
 
 
-def _encode(container: OutputContainer, stream: VideoStream, picture: Array, index: int) -> None:
+def _encode(
+    container: OutputContainer, stream: VideoStream, picture: Array, index: int, soundtrack: Soundtrack | None
+) -> None:
+    """A picture, and what is heard while it is seen: so that neither has to wait for the other in memory."""
     frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
     frame = frame.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709)
     frame.pts, frame.time_base = index, 1 / Fraction(stream.codec_context.framerate)
     container.mux(stream.encode(frame))
+    if soundtrack is not None:
+        soundtrack.write_until(float((index + 1) * frame.time_base))
 
 
 def _require_complete(path: Path, frames: int) -> None:

@@ -80,6 +80,7 @@ def content_security_policy(import_maps: list[str], script_hosts: list[str], hos
         "media-src": ["'self'", "blob:", "mediastream:"],
         "style-src": ["'self'"],
         "base-uri": ["'none'"],
+        "frame-src": ["'self'"],  # into which an export's answer comes
         "form-action": ["'self'"],
         "frame-ancestors": ["'self'"],
     }

@@ -42,8 +42,7 @@ class WebFiles(StaticFiles):
 
 
 def page_router(web: Path) -> APIRouter:
-    router = APIRouter()
-    versions = _package_versions(web)
+    router = package_router(web)
     policy = PagePolicy()
 
     def page(request: Request) -> FileResponse:
@@ -52,6 +51,13 @@ def page_router(web: Path) -> APIRouter:
 
     for path in PAGES:
         router.add_api_route(path, page, methods=["GET", "HEAD"], include_in_schema=False, name=path)
+    return router
+
+
+def package_router(web: Path) -> APIRouter:
+    """What any page's import map leads to."""
+    router = APIRouter()
+    versions = _package_versions(web)
 
     @router.get("/node_modules/{path:path}", include_in_schema=False)
     def package_file(path: str) -> Response:

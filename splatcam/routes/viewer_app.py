@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import sys
 import threading
 import webbrowser
 from collections.abc import Callable
+from typing import Literal
 
 import uvicorn
 from fastapi import FastAPI
@@ -54,8 +56,14 @@ def serve(viewer: BlockingPictures, host: str, port: int, open_browser: bool) ->
             return  # how one leaves a viewer
 
 
-def viewer_server(app: FastAPI, listening: socket.socket, show: Callable[[str], object] | None) -> ViewerServer:
-    """`show` gets the address when it is answered; it may block."""
+def viewer_server(
+    app: FastAPI,
+    listening: socket.socket,
+    show: Callable[[str], object] | None,
+    websockets: type[asyncio.Protocol] | Literal["none"] = "none",
+    max_message_bytes: int = 0,
+) -> ViewerServer:
+    """`show` gets the address when it is answered; it may block. `websockets`: the protocol, where there are any."""
     host, port = listening.getsockname()[:2]
     access = access_of(Settings(), host, port, own_names=own_names(host, lan_address()))
     reach = Reach("http", host, port, access.token, None, lan_address())
@@ -67,7 +75,9 @@ def viewer_server(app: FastAPI, listening: socket.socket, show: Callable[[str], 
 
     config = uvicorn.Config(
         SecurityHeaders(Gate(app, access)),
-        ws="none",
+        ws=websockets,
+        ws_max_size=max_message_bytes,
+        ws_per_message_deflate=False,
         timeout_graceful_shutdown=GRACE_S,
         server_header=False,
         access_log=False,

@@ -110,6 +110,7 @@ WELCOME = wire.Welcome(
     formats=list(FORMATS),
     format=FORMATS[0],
     limits=wire.Limits(max_message_bytes=MAX_MESSAGE_BYTES, max_frame_pixels=1 << 21, frame_long_side_px=GRID[1]),
+    recording="off",
 )
 
 

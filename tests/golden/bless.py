@@ -1,7 +1,7 @@
 """Writes the golden files again: `python -m tests.golden.bless`, after a change of the protocol that is meant.
 
 NAME.msgpack is what travels; NAME.json says what it means, bytes as {"hex": ..., "then_zeros": n}.
-compact_cases.py has those of the `compact` planes, in a folder of their own.
+compact_cases.py has those of the `compact` planes, scam_cases.py the recordings, each in a folder of their own.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from splatcam import wire
-from tests.golden import compact_cases
+from tests.golden import compact_cases, scam_cases
 from tests.golden.cases import CLIENT_CASES, SERVER_CASES
 
 FOLDER = Path(__file__).resolve().parent
@@ -46,11 +46,26 @@ def main() -> None:
         stale.unlink()
     for name, content in golden_files().items():
         (FOLDER / name).write_bytes(content)
-    compact_cases.FOLDER.mkdir(exist_ok=True)
-    for stale in compact_cases.FOLDER.iterdir():
+    _replace(compact_cases.FOLDER, compact_cases.compact_files())
+    _replace(scam_cases.FOLDER, scam_files())
+
+
+def scam_files() -> dict[str, bytes]:
+    """File name → content, for every recording."""
+    files = {}
+    for name, make in scam_cases.SCAM_CASES.items():
+        data = make()
+        files[f"{name}.scam"] = data
+        files[f"{name}.json"] = (json.dumps(meaning(scam_cases.told(data)), indent=1) + "\n").encode()
+    return files
+
+
+def _replace(folder: Path, files: dict[str, bytes]) -> None:
+    folder.mkdir(exist_ok=True)
+    for stale in folder.iterdir():
         stale.unlink()
-    for name, content in compact_cases.compact_files().items():
-        (compact_cases.FOLDER / name).write_bytes(content)
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
 
 
 if __name__ == "__main__":

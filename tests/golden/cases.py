@@ -20,6 +20,7 @@ MODEL = wire.ModelInfo(
     non_commercial=False,
     demonstration=True,
 )
+RECORDING_ID = "20260131-235959-0a1b2c"
 LIMITS = wire.Limits(max_message_bytes=2_097_152, max_frame_pixels=2_088_960, frame_long_side_px=504)
 POSITIONS = struct.pack("<6f", 0, 0, 1, -1.5, 0.75, 4.25)
 COLORS = bytes([255, 0, 0, 0, 128, 255])
@@ -59,6 +60,10 @@ CLIENT_CASES: dict[str, Any] = {
         max_fps=12.5,
     ),
     "ping": wire.Ping(t=42.125),
+    "hello_room": wire.Hello(protocol=1, formats=["compact"], client="golden 1", room="Stage_2-b"),
+    "record_start": wire.Record(action="start"),
+    "record_stop": wire.Record(action="stop"),
+    "sound": wire.Sound(captured_at_ms=1234.5, sample_rate=16_000, samples=struct.pack("<4h", 0, 1, -1, -32_768)),
 }
 
 
@@ -85,6 +90,7 @@ def _welcome(model: wire.ModelInfo) -> wire.Welcome:
         formats=list(wire.Format),
         format=wire.Format.SPLATS16,
         limits=LIMITS,
+        recording="asked",
     )
 
 
@@ -104,6 +110,7 @@ SERVER_CASES: dict[str, Any] = {
             }
         )
     ),
+    "welcome_room": _welcome(MODEL).model_copy(update={"recording": "always", "room": "Stage_2-b"}),
     "status_ready": wire.Status(state="ready", message="The model is ready."),
     "status_loading": wire.Status(state="loading", message="Loading the model.", progress=0.5),
     "adapted": wire.Adapted(
@@ -119,6 +126,26 @@ SERVER_CASES: dict[str, Any] = {
     ),
     "adapted_free": wire.Adapted(
         format=wire.Format.SPLATS16, output="pixel", stride=1, pinned=[], reason="the link carries everything"
+    ),
+    "recording": wire.Recording(
+        id=RECORDING_ID,
+        state="recording",
+        steps=61,
+        seconds=2.5,
+        size_bytes=3_000_000_000,
+        lost=2,
+        sound=True,
+        message="",
+    ),
+    "recording_failed": wire.Recording(
+        id=RECORDING_ID,
+        state="failed",
+        steps=0,
+        seconds=0.25,
+        size_bytes=16,
+        lost=0,
+        sound=False,
+        message="the disk took no more",
     ),
     "pong": wire.Pong(t=42.125),
     "gaussian_ply": wire.GaussianPly(**_result(num_splats=3, ply_data=b"ply\nbytes that only the reader of PLY knows")),

@@ -37,6 +37,10 @@ def corpus() -> list[bytes]:
         wire.SettingsMessage(output="pixel", sh="full", min_opacity=0.5, stride=2, max_fps=12.5, depth_bits=10),
         wire.SettingsMessage(format="auto", max_fps="auto", max_depth_percentile=0.9),
         wire.Ping(t=1e9),
+        wire.Hello(protocol=1, formats=["compact"], room="Stage_2-b"),
+        wire.Record(action="start"),
+        wire.Record(action="stop"),
+        wire.Sound(captured_at_ms=12.5, sample_rate=16_000, samples=b"\0\1" * 40),
     ]
     return [wire.encode(message) for message in sound]
 
@@ -148,6 +152,41 @@ def _fields() -> Iterator[PoisonMessage]:
     yield PoisonMessage("no_formats", _packed("hello", protocol=1, formats=[]), bad)
     yield PoisonMessage("a_format_without_end", _packed("hello", protocol=1, formats=["x" * 65]), bad)
     yield PoisonMessage("a_client_without_end", _packed("hello", protocol=1, formats=["ply"], client="x" * 201), bad)
+    for name, room in {
+        "empty": "",
+        "too_long": "x" * 41,
+        "path": "../stage",
+        "slash": "a/b",
+        "space": "my stage",
+        "new_line": "stage\n",
+        "markup": "<b>stage</b>",
+        "umlaut": "b\u00fchne",
+        "other_digits": "\u0663",
+        "number": 7,
+        "bytes": b"stage",
+    }.items():
+        yield PoisonMessage(f"room_{name}", _packed("hello", protocol=1, formats=["ply"], room=room), bad)
+    for name, action in {"none": None, "pause": "pause", "capitals": "START", "number": 1, "list": ["start"]}.items():
+        yield PoisonMessage(f"record_{name}", _packed("record", action=action), bad)
+    yield PoisonMessage("record_of_another", _packed("record", action="start", session_id="s-1"), bad)
+    yield PoisonMessage("record_into_a_file", _packed("record", action="start", id="../../take"), bad)
+    sounds: dict[str, dict[str, Any]] = {
+        "half_a_sample": {"samples": b"\0\1\2"},
+        "silence_of_no_length": {"samples": b""},
+        "text": {"samples": "la la la"},
+        "too_long": {"samples": bytes(12 * 1024 + 2)},
+        "rate_of_nothing": {"sample_rate": 0},
+        "rate_too_low": {"sample_rate": 7999},
+        "rate_too_high": {"sample_rate": 48_001},
+        "rate_of_a_fraction": {"sample_rate": 16_000.5},
+        "nan": {"captured_at_ms": float("nan")},
+        "infinite": {"captured_at_ms": float("inf")},
+        "never": {"captured_at_ms": None},
+        "stereo": {"channels": 2},
+    }
+    for name, changes in sounds.items():
+        yield PoisonMessage(f"sound_{name}", _sound(**changes), bad)
+    yield PoisonMessage("sound_of_100_kb", _sound(samples=bytes(100_000)), ErrorCode.MESSAGE_TOO_LARGE)
     settings: dict[str, Any] = {
         "stride": 0,
         "max_fps": -1.0,
@@ -166,3 +205,7 @@ def _packed(kind: str, **fields: Any) -> bytes:
 
 def _frame(**fields: Any) -> bytes:
     return _packed("frame", **{"frame_id": 9, "captured_at_ms": 0.0, "jpeg": JPEG, **fields})
+
+
+def _sound(**fields: Any) -> bytes:
+    return _packed("sound", **{"captured_at_ms": 0.5, "sample_rate": 8000, "samples": bytes(100), **fields})

@@ -15,6 +15,7 @@ import random
 import socket
 import struct
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -69,6 +70,11 @@ def fragments(count: int, piece: bytes) -> bytes:
     return frame(BINARY, piece, final=False) + middle + frame(CONT, piece)
 
 
+def sound(rng: random.Random) -> bytes:
+    samples = rng.randbytes(2 * rng.randrange(1, 500))
+    return wire.encode(wire.Sound(captured_at_ms=rng.uniform(-1e12, 1e12), sample_rate=8000, samples=samples))
+
+
 HARMLESS = (
     Kind("text", lambda rng: frame(TEXT, rng.randbytes(rng.randrange(40)).hex().encode())),
     Kind("no text", lambda rng: frame(TEXT)),
@@ -83,6 +89,13 @@ HARMLESS = (
     Kind("a ping", lambda rng: frame(PING, rng.randbytes(rng.randrange(125)))),
     Kind("fifty pings", lambda rng: frame(PING) * 50),
     Kind("a pong to nothing", lambda rng: frame(PONG, b"what?")),
+    Kind("a recording of nothing", lambda rng: frame(BINARY, wire.encode(wire.Record(action="start")))),
+    Kind("an end of nothing", lambda rng: frame(BINARY, wire.encode(wire.Record(action="stop")))),
+    Kind("sound of nothing", lambda rng: frame(BINARY, sound(rng))),
+    Kind(
+        "a recording of what is none",
+        lambda rng: frame(BINARY, msgpack.packb({"type": "record", "action": rng.random()})),
+    ),
     Kind("an ack of nothing", lambda rng: frame(BINARY, wire.encode(wire.Ack(frame_id=rng.randrange(2**50))))),
 )
 DEADLY = (
@@ -251,7 +264,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args(arguments)
-    with running(*FLAGS) as service:
+    with tempfile.TemporaryDirectory() as folder, running(*FLAGS, "--recordings", folder) as service:
         service.wait_for_model("synthetic")
         report = asyncio.run(besieged(service, options.count, options.seed))
     told = with_origin({**vars(report), "is_fine": report.is_fine})

@@ -5,7 +5,8 @@ import { chipOf, modelText, statusText } from "../../web/panel/chip.js";
 import { golden } from "./golden.mjs";
 
 const LIVE = {
-  connection: "open", status: null, isStalled: false, isFrozen: false, isShowingFile: false, hasSource: true,
+  connection: "open", status: null, isStalled: false, isFrozen: false, isShowingFile: false, isReplaying: false,
+  hasSource: true,
   hasResult: true,
 };
 const textOf = (changes) => chipOf({ ...LIVE, ...changes }).text;
@@ -35,6 +36,7 @@ test("a failed model and a file on the screen are told before all else", () => {
   assert.equal(textOf({ status: { state: "restarting", message: "" } }), "The model restarts");
   assert.equal(textOf({ status: { state: "failed", message: "no memory" } }), "The model failed");
   assert.equal(textOf({ isShowingFile: true, connection: "waiting" }), "File");
+  assert.equal(textOf({ isReplaying: true, connection: "waiting" }), "Replay");
 });
 
 test("a model that loads says how far it is; one that is ready says nothing", () => {

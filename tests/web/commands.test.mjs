@@ -39,3 +39,14 @@ test("a frame is saved under its number, and one that cannot be written is told 
   assert.equal(saved.length, 1);
   assert.match(told[0], /^The frame could not be saved as \.ply: /);
 });
+
+test("the key that freezes plays and pauses where a recording is open", () => {
+  const done = [];
+  const deck = { isOpen: true, togglePlaying: () => done.push("played") };
+  const page = { changed: () => done.push("frozen") };
+  const { freeze } = makeCommands({ screen: { frozen: false }, deck }, page);
+  freeze();
+  deck.isOpen = false;
+  freeze();
+  assert.deepEqual(done, ["played", "frozen"]);
+});

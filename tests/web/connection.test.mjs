@@ -1,12 +1,15 @@
 // web/connection.js with a fake socket, a fake clock and a fake timer.
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
-import { Connection, FORGOTTEN_AFTER_MS, PING_EVERY_MS, PINGS_UNANSWERED, WINDOW } from "../../web/connection.js";
+import {
+  Connection, FORGOTTEN_AFTER_MS, PING_EVERY_MS, PINGS_UNANSWERED, SOUND_WAITS_BYTES, WINDOW,
+} from "../../web/connection.js";
 import { HEALTHY_MS } from "../../web/viewer/retries.js";
 import { golden, msgpack } from "./golden.mjs";
 
 const { decode: unpack, encode: pack } = msgpack;
 const JPEG = new Uint8Array([0xff, 0xd8, 0xff]);
+const SOUND = new Uint8Array([1, 0, 2, 0]);
 
 class FakeSocket {
   sent = [];
@@ -50,6 +53,7 @@ function connect(options = {}) {
       welcome: () => {},
       status: (status) => seen.statuses.push(status),
       adapted: (adapted) => seen.adapted.push(adapted),
+      recording: (recording) => seen.recordings.push(recording),
       answered: (answer) => seen.answers.push(answer),
       result: (result, bytes, jpeg) => seen.results.push([result.frame_id, bytes, jpeg]),
       error: (sentence, code) => seen.errors.push([sentence, code]),
@@ -78,7 +82,7 @@ async function refuse() {
 beforeEach(() => {
   [clock, timers, beats, sockets] = [0, [], [], []];
   refusal = { what: "The server cannot be reached.", leastMs: 0, next: "again" };
-  seen = { states: [], asked: 0, statuses: [], adapted: [], answers: [], results: [], errors: [] };
+  seen = { states: [], asked: 0, statuses: [], adapted: [], recordings: [], answers: [], results: [], errors: [] };
 });
 
 test("it says hello first, and what this viewer wishes after it", () => {
@@ -443,4 +447,38 @@ test("shown is sent with the latency where it is known", () => {
   connection.sendShown(3, 40.5);
   connection.sendShown(4, undefined);
   assert.deepEqual(socket().sent, [{ type: "shown", frame_id: 3, latency_ms: 40.5 }, { type: "shown", frame_id: 4 }]);
+});
+
+test("a recording is begun and ended by a word, and how it stands is told", () => {
+  connectAndWelcome();
+  connection.record("start");
+  connection.record("stop");
+  assert.deepEqual(socket().sent, [{ type: "record", action: "start" }, { type: "record", action: "stop" }]);
+  serverSays("recording");
+  assert.deepEqual(seen.recordings, [golden("server", "recording").meaning]);
+});
+
+test("nothing is asked to be recorded while no server listens", () => {
+  connect();
+  connection.record("start");
+  assert.equal(connection.sendSound(0.5, 16_000, SOUND), false);
+  socket().onopen();
+  connection.record("start");
+  assert.equal(connection.sendSound(0.5, 16_000, SOUND), false);
+  assert.deepEqual(socket().types(), ["hello"]);
+});
+
+test("sound goes out with the time of its first sample, and is left out where too much waits already", () => {
+  connectAndWelcome();
+  assert.equal(connection.sendSound(0.5, 16_000, SOUND), true);
+  assert.deepEqual(socket().sent, [{ type: "sound", captured_at_ms: 0.5, sample_rate: 16_000, samples: SOUND }]);
+  socket().bufferedAmount = SOUND_WAITS_BYTES + 1;
+  assert.equal(connection.sendSound(100.5, 16_000, SOUND), false);
+  assert.equal(socket().sent.length, 1);
+});
+
+test("a camera's room is in its hello", () => {
+  connect({ greeting: { formats: ["splats16"], room: "stage" } });
+  socket().onopen();
+  assert.equal(socket().sent[0].room, "stage");
 });

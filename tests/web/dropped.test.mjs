@@ -87,6 +87,7 @@ test("everything is taken from the drop before the first wait, since then it is 
 });
 
 const KINDS = {
+  recording: [file("a.scam"), file("take.SCAM")],
   splats: [file("a.ply"), file("a.SPZ"), file("a.splat"), file("a.ksplat"), file("a.sog", "application/zip")],
   video: [file("a.MOV", "video/quicktime"), file("a.mkv"), file("clip", "video/mp4")],
   picture: [file("a.JPG", "image/jpeg"), file("a.webp"), file("photo", "image/png")],

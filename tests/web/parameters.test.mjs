@@ -9,6 +9,7 @@ test("without parameters the page shows its own camera in the best format", () =
     watch: undefined,
     wantsSource: true,
     wantsCamera: true,
+    room: undefined,
   });
 });
 

@@ -6,7 +6,8 @@ import { Screen } from "../../web/view/screen.js";
 
 const BOUNDS = { minimum: [0, 0, 0], maximum: [1, 1, 1] };
 const result = (frame_id, changes = {}) => ({
-  type: "splats16", frame_id, captured_at_ms: 10 * frame_id, model: "m", grid: [3, 4], bounds: BOUNDS, ...changes,
+  type: "splats16", frame_id, captured_at_ms: 10 * frame_id, model: "m", grid: [3, 4], intrinsics: [4, 4, 2, 1.5],
+  bounds: BOUNDS, ...changes,
 });
 
 /** A file's view whose reading ends when the test says so. */
@@ -285,4 +286,78 @@ test("a file that is still being read when the person goes back to live is not s
   files.scenes[0].done();
   await shown;
   assert.deepEqual([screen.isShowingFile, files.scenes[0].scene.isDisposed], [false, true]);
+});
+
+// ---------------------------------------------------------------- recordings
+
+test("a recording holds the screen; live results wait, and the newest is there when it is left", () => {
+  screen.show(result(1));
+  draw();
+  const drawn = [];
+  screen.replay(result(50), () => drawn.push(50));
+  screen.show(result(2));
+  screen.show(result(3));
+  draw();
+  assert.deepEqual([put, drawn, screen.isReplaying], [[1, 50], [50], true]);
+  assert.equal(screen.shownResult.frame_id, 50); // it can be saved
+  screen.backToLive();
+  draw();
+  assert.deepEqual([put, screen.isReplaying], [[1, 50, 3], false]);
+  assert.deepEqual(seen.map(({ frame_id }) => frame_id), [1, 3]); // a recorded step is none that the server waits for
+});
+
+test("left without a newer result the last live one is shown again, and without any an empty screen", () => {
+  screen.show(result(1));
+  screen.replay(result(50), () => {});
+  screen.backToLive();
+  assert.deepEqual(put, [1, 50, 1]);
+  assert.equal(stood, 1); // the same point of view all along
+});
+
+test("without a camera a recording that is left leaves nothing behind", () => {
+  screen.replay(result(50), () => {});
+  screen.backToLive();
+  assert.deepEqual([put, screen.shownResult, files.cleared > 0], [[50], null, true]);
+});
+
+test("a picture that was frozen is frozen still when a recording is left", () => {
+  screen.show(result(1));
+  screen.frozen = true;
+  screen.replay(result(50), () => {});
+  screen.show(result(2));
+  screen.frozen = false;
+  assert.deepEqual(put, [1, 50]); // the recording stays before it
+  screen.backToLive();
+  assert.deepEqual(put, [1, 50, 2]);
+});
+
+test("a recording takes the place of a file, and a file that of a recording", async () => {
+  await showFile();
+  screen.replay(result(50), () => {});
+  assert.deepEqual([screen.isShowingFile, screen.isReplaying], [false, true]);
+  await showFile("two.ply");
+  assert.deepEqual([screen.isShowingFile, screen.isReplaying], [true, false]);
+});
+
+test("an older step that is still being unpacked does not come after a newer one of another format", () => {
+  const slow = [];
+  const compact = {
+    show: (one, onReady) => slow.push(() => onReady(() => true)), clear() {}, pivotDepth: () => 1,
+    forget: () => slow.splice(0),
+  };
+  const plain = { show: (_one, onReady) => onReady(() => true), clear() {}, pivotDepth: () => 1 };
+  const views = { compact: { view: compact, renderer: "spark" }, splats16: { view: plain, renderer: "spark" } };
+  screen = new Screen(stage, views, { shown() {}, neverDrawn() {} });
+  screen.replay(result(1), () => {});
+  screen.replay(result(2, { type: "compact" }), () => {});
+  screen.replay(result(3), () => {});
+  for (const come of slow) come();
+  assert.equal(screen.shownResult.frame_id, 3);
+});
+
+test("a program's scene is stood before once, and is no frame that could be saved", () => {
+  const nodes = { show: (_one, onReady) => onReady(() => true), clear() {}, bounds: BOUNDS };
+  screen = new Screen(stage, { nodes: { view: nodes, renderer: "spark" } }, { shown() {}, neverDrawn() {} });
+  screen.replay({ type: "nodes", nodes: new Map(), model: "nodes", grid: [] }, () => {});
+  assert.deepEqual([stage.stoodBefore, screen.shownResult, screen.shownBounds], [BOUNDS, null, BOUNDS]);
 });

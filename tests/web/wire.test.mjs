@@ -1,4 +1,4 @@
-// web/wire.js against the golden messages that splatcam/wire.py wrote, and against hostile bytes.
+// web/wire.js against the golden messages that splatcam/wire wrote, and against hostile bytes.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as wire from "../../web/wire.js";
@@ -12,6 +12,8 @@ const BUILD = {
   shown: (m) => wire.shown(m.frame_id, m.latency_ms),
   settings: ({ type, ...changes }) => wire.settings(changes),
   ping: (m) => wire.ping(m.t),
+  record: (m) => wire.record(m.action),
+  sound: (m) => wire.sound(m.captured_at_ms, m.sample_rate, m.samples),
 };
 
 const buffer = (bytes) => new Uint8Array(bytes).buffer; // a buffer of its own, as a websocket gives it
@@ -66,6 +68,10 @@ const REFUSED = {
   "a bound that is not a number": changed("splats16", { bounds: { minimum: [0, 0, NaN], maximum: [1, 1, 1] } }),
   "a model without a licence": changed("welcome", { model: { name: "x" } }),
   "a state that is not one": changed("status_ready", { state: "tired" }),
+  "a way to record that is not known": changed("welcome", { recording: "sometimes" }),
+  "a recording in no state": changed("recording", { state: "paused" }),
+  "a recording without a name": changed("recording", { id: undefined }),
+  "a recording of a negative size": changed("recording", { size_bytes: -1 }),
 };
 for (const [what, data] of Object.entries(REFUSED)) {
   test(`${what} is refused with a WireError`, () => {

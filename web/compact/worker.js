@@ -2,10 +2,10 @@
 // request at a time: {fields, words: an ArrayBuffer or null} → {words, count} or {error, words}. The buffer goes back
 // and forth, so that a frame costs no memory of its size. compact/decoder.js is the page's side.
 import { Decoder } from "./decode.js";
-import { checkFields, demand, planeSizes } from "./fields.js";
+import { checkFields, CompactError, planeSizes } from "./fields.js";
+import { inflate } from "./inflate.js";
 
 const BYTES_PER_SPLAT = 16;
-const SLICE_BYTES = 1 << 14;
 const AS_IT_IS = { imageOrientation: "from-image", colorSpaceConversion: "none", premultiplyAlpha: "none" };
 
 const decoder = new Decoder();
@@ -33,7 +33,7 @@ function withRoomFor({ window: [, , rows, columns] }, buffer) {
 /** The JPEG is read on another thread, while the planes are inflated and the splats placed. */
 async function decode(fields, words) {
   const sizes = planeSizes(fields);
-  const inflated = (name) => (fields[name] === undefined ? undefined : inflate(fields[name], sizes[name]));
+  const inflated = (name) => (fields[name] === undefined ? undefined : inflatePlane(fields[name], sizes[name]));
   const picture = fields.num_splats === 0 ? null : createImageBitmap(new Blob([fields.color]), AS_IT_IS);
   picture?.catch(() => {}); // told below, unless a plane is broken as well
   const [depth, mask, shape] = await Promise.all([inflated("depth"), inflated("mask"), inflated("shape")]);
@@ -42,29 +42,9 @@ async function decode(fields, words) {
   return count;
 }
 
-/** Raw deflate → exactly `size` bytes. Stops at the first byte too many. */
-async function inflate(bytes, size) {
-  const inflated = new Uint8Array(size);
-  if (size === 0) return inflated;
-  const { writable, readable } = new DecompressionStream("deflate-raw");
-  const reader = readable.getReader();
-  write(writable, bytes).catch(() => {}); // the reader is told as well
-  let filled = 0;
-  for (let { value, done } = await reader.read(); !done; ({ value, done } = await reader.read())) {
-    if (filled + value.length > size) await reader.cancel();
-    demand(filled + value.length <= size, "a plane is larger than the window");
-    inflated.set(value, filled);
-    filled += value.length;
-  }
-  demand(filled === size, "a plane is smaller than the window");
-  return inflated;
-}
-
-/** A slice at a time: what one write inflates to is in memory at once, a thousand times its size at worst. */
-async function write(writable, bytes) {
-  const writer = writable.getWriter();
-  for (let at = 0; at < bytes.length; at += SLICE_BYTES) await writer.write(bytes.subarray(at, at + SLICE_BYTES));
-  await writer.close();
+/** Throws CompactError where the plane has another size. */
+function inflatePlane(bytes, size) {
+  return inflate(bytes, size, (wrong) => new CompactError(`a plane is ${wrong} than the window`));
 }
 
 /** Level A has a picture of the whole grid, level C one of the window, in which nothing is scaled. */

@@ -2,6 +2,14 @@
 
 const BACKGROUNDS = { dark: "#101216", light: "#e9ecf1", black: "#000000", grey: "#7f7f7f", white: "#ffffff" };
 
+/** The page's colours and the scene's ground, as the choices say. */
+export function paint(document, stage, choices, { matches: prefersLight }) {
+  const [theme, background] = [choices.get("theme"), choices.get("background")];
+  const inForce = theme === "auto" ? (prefersLight ? "light" : "dark") : theme;
+  document.documentElement.dataset.theme = inForce;
+  stage.background = BACKGROUNDS[background === "theme" ? inForce : background];
+}
+
 export class Appearance {
   #document;
   #stage;
@@ -47,10 +55,7 @@ export class Appearance {
   }
 
   #paint() {
-    const [theme, background] = [this.#choices.get("theme"), this.#choices.get("background")];
-    const inForce = theme === "auto" ? (this.#prefersLight.matches ? "light" : "dark") : theme;
-    this.#document.documentElement.dataset.theme = inForce;
-    this.#stage.background = BACKGROUNDS[background === "theme" ? inForce : background];
+    paint(this.#document, this.#stage, this.#choices, this.#prefersLight);
   }
 
   #showHud() {

@@ -4,10 +4,11 @@ const percent = (progress) => (progress === undefined ? "" : ` ${Math.round(100 
 
 /**
  * What is going on → {kind, text}; kind: busy, live, quiet, bad, for the chip's colour.
- * connection: its state; status: the engine's newest `status`, or null; isStalled, isFrozen, isShowingFile;
- * hasSource: a picture is sent, or another's camera is watched; hasResult: one came on this connection.
+ * connection: its state; status: the engine's newest `status`, or null; isStalled, isFrozen, isShowingFile,
+ * isReplaying; hasSource: a picture is sent, or another's camera is watched; hasResult: one came on this connection.
  */
-export function chipOf({ connection, status, isStalled, isFrozen, isShowingFile, hasSource, hasResult }) {
+export function chipOf({ connection, status, isStalled, isFrozen, isShowingFile, isReplaying, hasSource, hasResult }) {
+  if (isReplaying) return { kind: "quiet", text: "Replay" };
   if (isShowingFile) return { kind: "quiet", text: "File" };
   if (connection === "connecting") return { kind: "busy", text: "Connecting" };
   if (connection === "waiting") return { kind: "busy", text: "Reconnecting" };

@@ -5,7 +5,18 @@
  * key is held down.
  */
 export const KEYS = [
-  { keys: [" "], label: "Space", action: "freeze", does: "Freeze the picture and walk around it; again: back to live" },
+  {
+    keys: [" "], label: "Space", action: "freeze",
+    does: "Freeze the picture and walk around it; again: back to live. In a recording: play, pause",
+  },
+  { keys: ["c"], label: "C", action: "record", does: "Record what the camera sees; again: stop" },
+  { keys: ["k"], label: "K", action: "playPause", does: "Recording: play, pause" },
+  { keys: [","], label: ",", action: "previousStep", repeats: true, does: "Recording: one step back" },
+  { keys: ["."], label: ".", action: "nextStep", repeats: true, does: "Recording: one step on" },
+  { keys: ["["], label: "[", action: "slower", does: "Recording: slower" },
+  { keys: ["]"], label: "]", action: "faster", does: "Recording: faster" },
+  { keys: ["l"], label: "L", action: "loop", does: "Recording: play in a loop" },
+  { keys: ["g"], label: "G", action: "goLive", does: "Recording: back to the live picture" },
   { keys: ["r"], label: "R", action: "reset", does: "Stand where the camera stands" },
   { keys: ["f"], label: "F", action: "frame", does: "Fit the whole scene into the view" },
   { keys: ["o"], label: "O", action: "motion", does: "Orbit, gentle parallax, still" },
@@ -29,7 +40,10 @@ export const GESTURES = [
   ["Right drag, two fingers", "Move sideways"],
   ["Wheel, pinch", "Come closer or go away"],
   ["Arrow keys", "Move; with Shift: turn (when the scene has the focus)"],
-  ["Drop a file", "A video or photos become the camera; a .ply, .spz, .splat, .ksplat or .sog file is shown"],
+  [
+    "Drop a file",
+    "A video or photos become the camera; a .ply, .spz, .splat, .ksplat or .sog file is shown, a .scam played",
+  ],
 ];
 
 const TYPES_TEXT = ["text", "number", "search", "url", "email", "password"];

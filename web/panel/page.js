@@ -10,7 +10,7 @@ const OVER_THE_HELP = ["help", "close"]; // what keys do while it lies over ever
 export class PagePanel {
   #document;
   #options;
-  #commands;
+  commands;
   #appearance;
 
   /**
@@ -20,7 +20,7 @@ export class PagePanel {
   constructor(document, options) {
     this.#document = document;
     this.#options = options;
-    this.#commands = options.makeCommands(this);
+    this.commands = options.makeCommands(this);
     layOutControls(this.#element("panel"), options.choices);
     this.#listenToButtonsAndKeys();
     this.#button("fullscreen").hidden = !document.fullscreenEnabled; // some phones have none
@@ -43,8 +43,8 @@ export class PagePanel {
   }
 
   sourceChanged() {
-    const { sources } = this.#options;
-    this.#element("start").hidden = sources.isPlaying || this.#options.screen.isShowingFile;
+    const { sources, screen } = this.#options;
+    this.#element("start").hidden = sources.isPlaying || screen.isShowingFile || screen.isReplaying;
     this.#element("camera").hidden = !sources.isPlaying;
     this.listCameras();
   }
@@ -117,13 +117,13 @@ export class PagePanel {
   #listenToButtonsAndKeys() {
     this.#document.addEventListener("click", ({ target }) => {
       const action = target.closest("[data-action]")?.dataset.action;
-      if (action !== undefined) this.#commands[action]();
+      if (action !== undefined) this.commands[action]();
     });
     this.#document.addEventListener("keydown", (event) => {
       const action = actionOf(event);
       if (action === undefined || (this.#element("help").open && !OVER_THE_HELP.includes(action))) return;
       event.preventDefault();
-      this.#commands[action]();
+      this.commands[action]();
     });
   }
 

@@ -4,6 +4,7 @@ import { unknownFilesSentence } from "../errors.js";
 export const MOST_FILES = 5000; // of one drop
 
 const EXTENSIONS = {
+  recording: ["scam"],
   splats: ["ply", "spz", "splat", "ksplat", "sog"],
   video: ["mp4", "m4v", "mov", "webm", "mkv", "avi", "ogv", "mpg", "mpeg"],
   picture: ["jpg", "jpeg", "jfif", "png", "webp", "avif", "gif", "bmp", "heic", "heif"],
@@ -12,7 +13,10 @@ const MIME_TYPES = { video: "video/", picture: "image/" };
 
 const isHidden = ({ name }) => name.startsWith(".");
 
-/** "splats", "video", "picture", or undefined. The extension counts first: browsers know no type for most splats. */
+/**
+ * "recording", "splats", "video", "picture", or undefined. The extension counts first: browsers know no type for most
+ * splats.
+ */
 export function kindOf({ name, type }) {
   const extension = name.slice(name.lastIndexOf(".") + 1).toLowerCase();
   const byExtension = Object.keys(EXTENSIONS).find((kind) => EXTENSIONS[kind].includes(extension));
@@ -20,13 +24,13 @@ export function kindOf({ name, type }) {
 }
 
 /**
- * → {kind: "splats", file}, {kind: "video", file}, {kind: "pictures", files} or {kind: "unknown", sentence}. Of a
- * mixture the first of them wins, in this order.
+ * → {kind: "recording", file}, {kind: "splats", file}, {kind: "video", file}, {kind: "pictures", files} or
+ * {kind: "unknown", sentence}. Of a mixture the first of them wins, in this order.
  */
 export function sortOut(files) {
   const seen = files.filter((file) => !isHidden(file));
   const ofKind = (kind) => seen.filter((file) => kindOf(file) === kind);
-  for (const kind of ["splats", "video"]) {
+  for (const kind of ["recording", "splats", "video"]) {
     const [file] = ofKind(kind);
     if (file !== undefined) return { kind, file };
   }

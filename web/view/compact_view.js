@@ -37,8 +37,13 @@ export class CompactView {
     return this.#mesh.pivotDepth();
   }
 
-  clear() {
+  /** What is being unpacked is not wanted any more. */
+  forget() {
     this.#decoder.forget();
+  }
+
+  clear() {
+    this.forget();
     this.#mesh.clear();
   }
 

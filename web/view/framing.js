@@ -24,6 +24,13 @@ export function tangentPerPoint({ grid, intrinsics, num_points: count }) {
   return (OVERLAP * stride) / Math.min(intrinsics[0], intrinsics[1]);
 }
 
+/** How far `count` points lie apart that fill the surface of a box: as large as such a point should be. */
+export function spacingOf(bounds, count) {
+  if (bounds === undefined) return 0;
+  const [x, y, z] = bounds.maximum.map((value, axis) => value - bounds.minimum[axis]);
+  return OVERLAP * Math.sqrt((2 * (x * y + y * z + z * x)) / Math.max(count, 1));
+}
+
 /**
  * The depth to turn about: a quarter of depthAt(0) … depthAt(count - 1) is nearer, from about a thousand of them.
  * In front of a webcam that is the person; the median would be the wall behind.

@@ -35,9 +35,14 @@ export class PlyView {
     return pivotDepthOfWords(packed?.packedArray ?? [], packed?.numSplats ?? 0);
   }
 
-  clear() {
+  /** What is being read is not wanted any more. */
+  forget() {
     this.#generation += 1;
     this.#waiting = null;
+  }
+
+  clear() {
+    this.forget();
     this.#replaceBy(null);
   }
 

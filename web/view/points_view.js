@@ -1,21 +1,24 @@
 // `pointcloud` → THREE.Points, each as large as the pixel it came from. Buffers are overwritten in place.
 import * as THREE from "three";
-import { pivotDepth, tangentPerPoint } from "./framing.js";
+import { boundsOf, pivotDepth, spacingOf, tangentPerPoint } from "./framing.js";
 import { placeAt } from "./pose.js";
 
 const CAPACITY_STEP = 4096; // counts differ from frame to frame; the buffers should not
 
 const MATERIAL = {
-  uniforms: { tangentPerPixel: { value: 0 }, viewHeightPx: { value: 1 }, pointScale: { value: 1 } },
+  uniforms: {
+    tangentPerPixel: { value: 0 }, sizeOfAll: { value: 0 }, viewHeightPx: { value: 1 }, pointScale: { value: 1 },
+  },
   vertexColors: true,
   vertexShader: `
     uniform float tangentPerPixel; // size of a point at depth 1
+    uniform float sizeOfAll; // of points that no camera saw, else 0
     uniform float viewHeightPx;
     uniform float pointScale; // as the person likes them
     varying vec3 tint;
     void main() {
       gl_Position = projectionMatrix * modelViewMatrix * vec4(position, 1.0);
-      float size = position.z * tangentPerPixel * pointScale;
+      float size = max(position.z * tangentPerPixel, sizeOfAll) * pointScale;
       gl_PointSize = max(1.0, size * projectionMatrix[1][1] * 0.5 * viewHeightPx / gl_Position.w);
       tint = color;
     }`,
@@ -45,7 +48,7 @@ export class PointsView {
     position.needsUpdate = color.needsUpdate = true;
     this.#points.geometry.setDrawRange(0, count);
     placeAt(this.#points, result.pose);
-    this.#points.material.uniforms.tangentPerPixel.value = tangentPerPoint(result);
+    this.#size(result);
     this.#stage.requestRender();
     const before = this.#stage.rendered;
     onReady(() => this.#stage.rendered > before);
@@ -64,6 +67,22 @@ export class PointsView {
     this.#points = null;
     this.#capacity = 0;
     this.#stage.requestRender();
+  }
+
+  /** As large as the pixel it came from; where no camera saw the points, as far as they lie apart. */
+  #size(result) {
+    const { tangentPerPixel, sizeOfAll } = this.#points.material.uniforms;
+    const isOfCamera = result.intrinsics !== undefined;
+    tangentPerPixel.value = isOfCamera ? tangentPerPoint(result) : 0;
+    sizeOfAll.value = isOfCamera ? 0 : spacingOf(this.bounds, result.num_points);
+  }
+
+  /** The box of the points, OpenCV axes; undefined where there is none. */
+  get bounds() {
+    const count = this.#points?.geometry.drawRange.count ?? 0;
+    if (count === 0) return undefined;
+    const { array } = this.#points.geometry.attributes.position;
+    return boundsOf(count, (i) => [...array.subarray(3 * i, 3 * i + 3)]);
   }
 
   #make() {

@@ -1,5 +1,5 @@
 // Which view draws what, and when it was seen. One view per format and one for files; the others are cleared without a
-// blank frame. While the picture is frozen or a file is on the screen the newest result waits.
+// blank frame. While the picture is frozen, or a file or a recording is on the screen, the newest result waits.
 import { beginsWorld, boundsInWorld } from "./pose.js";
 
 const NEVER_DRAWN_AFTER_MS = 10_000;
@@ -7,14 +7,17 @@ const MAX_PENDING = 64; // a hidden tab draws nothing for hours
 
 export class Screen {
   #stage;
-  #views; // {format: {view, renderer: "spark" | "three"}}, and `file`
+  #views; // {format: {view, renderer: "spark" | "three"}}, `file`, and `nodes` for what programs recorded
   #on;
   #current = null; // the view in charge
-  #pending = []; // {frame, view, isDrawn}: in the scene and not yet seen, oldest first; frame: null for a file
+  #pending = []; // {seen(), view, isDrawn}: in the scene and not yet seen, oldest first
+  #asked = null; // the view that was asked last: what another one still unpacks is of the past
   #picture = ""; // what the point of view was chosen for
-  #entered = null; // the newest result in the scene
+  #entered = null; // the newest result in the scene, live or recorded
+  #live = null; // the newest live one that was in the scene
   #held = null; // the newest result that had to wait
   #isFrozen = false;
+  #isReplaying = false;
   #file; // {name, bounds} of the one that was shown last
   #filesAsked = 0; // the newest file wins, also where it was read faster
   #isWaiting = false; // for the first picture, since its result came
@@ -35,8 +38,8 @@ export class Screen {
   // ---------------------------------------------------------------- live results
 
   show(result) {
-    if (this.#isFrozen || this.isShowingFile) this.#held = result;
-    else this.#put(result);
+    if (this.#isFrozen || this.#isLiveHidden) this.#held = result;
+    else this.#putLive(result);
   }
 
   get frozen() {
@@ -46,7 +49,7 @@ export class Screen {
   /** Frozen, the picture stays as it is; afterwards the newest result takes its place. */
   set frozen(isFrozen) {
     this.#isFrozen = isFrozen;
-    if (!isFrozen && !this.isShowingFile) this.#putHeld();
+    if (!isFrozen && !this.#isLiveHidden) this.#putHeld();
   }
 
   /**
@@ -54,19 +57,33 @@ export class Screen {
    * copy of what the view made of them.
    */
   get shownResult() {
-    if (this.isShowingFile || this.#entered === null) return null;
+    if (this.isShowingFile || this.#entered === null || this.#entered.type === "nodes") return null;
     const { view } = this.#views[this.#entered.type];
     return view.unpacked?.(this.#entered) ?? this.#entered;
   }
 
   /** The box of what is on the screen, OpenCV axes; undefined where nothing is. */
   get shownBounds() {
-    return this.isShowingFile ? this.#file.bounds : boundsInWorld(this.#entered?.bounds, this.shownPose);
+    if (this.isShowingFile) return this.#file.bounds;
+    return this.#current?.bounds ?? boundsInWorld(this.#entered?.bounds, this.shownPose);
   }
 
   /** Where the camera of the live picture on the screen was: see pose.js. */
   get shownPose() {
     return this.isShowingFile ? undefined : this.#entered?.pose;
+  }
+
+  // ---------------------------------------------------------------- recordings
+
+  get isReplaying() {
+    return this.#isReplaying;
+  }
+
+  /** A step of a recording instead of the live picture, as a result. seen(): it is on the screen. */
+  replay(result, seen) {
+    if (this.isShowingFile) this.#leaveFile();
+    this.#isReplaying = true;
+    this.#put(result, seen);
   }
 
   // ---------------------------------------------------------------- files
@@ -90,7 +107,8 @@ export class Screen {
     const asked = ++this.#filesAsked;
     const scene = await view.read(file);
     if (asked !== this.#filesAsked) return scene.dispose();
-    view.show(scene, (isDrawn) => this.#takeCharge("file", null, isDrawn));
+    this.#isReplaying = false;
+    view.show(scene, (isDrawn) => this.#takeCharge("file", () => {}, isDrawn));
     this.#stage.orbit = "turn"; // a trained scene has a back side
     this.#file = { name: file.name, bounds: scene.bounds };
     this.#stage.standBefore(scene.bounds);
@@ -99,13 +117,29 @@ export class Screen {
   /** The live picture again: the newest result, or the one that was frozen. */
   backToLive() {
     this.#filesAsked += 1; // what is being read is not wanted any more
-    if (!this.isShowingFile) return;
+    if (!this.#isLiveHidden) return;
+    if (this.isShowingFile) this.#leaveFile();
+    this.#isReplaying = false;
+    if (!this.#isFrozen && this.#held !== null) this.#putHeld();
+    else if (this.#live !== null) this.#putLate(this.#live);
+    else this.#empty();
+  }
+
+  get #isLiveHidden() {
+    return this.isShowingFile || this.#isReplaying;
+  }
+
+  #leaveFile() {
     this.#current = null;
     this.#picture = ""; // the camera's own point of view again
     this.#stage.orbit = "swing";
-    if (!this.#isFrozen && this.#held !== null) this.#putHeld();
-    else if (this.#entered !== null) this.#putLate(this.#entered);
-    else this.#views.file.view.clear();
+  }
+
+  #empty() {
+    this.#ask(null);
+    this.#current = this.#entered = null;
+    this.#picture = "";
+    this.#clear(() => true);
   }
 
   // ---------------------------------------------------------------- what was drawn
@@ -127,24 +161,36 @@ export class Screen {
 
   /** How long it waited for the person says nothing of the stream. */
   #putLate(result) {
-    this.#put(result, { frame_id: result.frame_id });
+    this.#putLive(result, { frame_id: result.frame_id });
   }
 
-  #put(result, frame = { frame_id: result.frame_id, captured_at_ms: result.captured_at_ms }) {
+  #putLive(result, frame = { frame_id: result.frame_id, captured_at_ms: result.captured_at_ms }) {
+    this.#put(result, () => this.#on.shown(frame), () => (this.#live = result));
+  }
+
+  #put(result, seen, entered = () => {}) {
     this.#isWaiting = !this.#hasDrawn;
     const { view } = this.#views[result.type];
+    this.#ask(view);
     view.show(result, (isDrawn) => {
       if (beginsWorld(this.#entered?.pose, result.pose)) this.#picture = ""; // where the viewer stands is nowhere in it
       this.#entered = result;
-      this.#takeCharge(result.type, frame, isDrawn);
-      this.#standAtCamera(result, view);
+      entered();
+      this.#takeCharge(result.type, seen, isDrawn);
+      this.#stand(result, view);
     });
   }
 
-  #takeCharge(kind, frame, isDrawn) {
+  /** Views unpack beside the page, each in its own time: an older picture must not come after a newer one. */
+  #ask(view) {
+    if (view !== this.#asked) this.#asked?.forget?.();
+    this.#asked = view;
+  }
+
+  #takeCharge(kind, seen, isDrawn) {
     const { view, renderer } = this.#views[kind];
     if (this.#pending.length === MAX_PENDING) this.#pending.pop(); // never the oldest: those are drawn next
-    this.#pending.push({ frame, view, isDrawn });
+    this.#pending.push({ seen, view, isDrawn });
     // Spark keeps the old splats until it has sorted the new: there both change at once. Points stay until covered.
     if (view !== this.#current) this.#clear((other) => other.view !== view && other.renderer === renderer);
     this.#current = view;
@@ -155,21 +201,24 @@ export class Screen {
   }
 
   /** Once for each kind of picture: another model, another world, or a picture of another size, is looked at afresh. */
-  #standAtCamera(result, view) {
+  #stand(result, view) {
     const picture = `${result.model} ${result.grid}`;
-    const isEmpty = result.bounds === undefined;
-    if (picture === this.#picture || isEmpty) return;
+    if (picture === this.#picture) return;
+    const isOfCamera = result.intrinsics !== undefined;
+    const bounds = isOfCamera ? result.bounds : view.bounds;
+    if (bounds === undefined) return;
     this.#picture = picture;
-    this.#stage.standAtCamera(result, view.pivotDepth());
+    if (isOfCamera) this.#stage.standAtCamera(result, view.pivotDepth());
+    else this.#stage.standBefore(bounds);
   }
 
   #afterRender() {
     const newest = this.#pending.findLastIndex(({ isDrawn }) => isDrawn());
     if (newest < 0) return;
-    const { frame, view } = this.#pending.splice(0, newest + 1).pop();
+    const { seen, view } = this.#pending.splice(0, newest + 1).pop();
     this.#hasDrawn = true;
     this.#isWaiting = false;
     if (view === this.#current) this.#clear((other) => other.view !== view);
-    if (frame !== null) this.#on.shown(frame);
+    seen();
   }
 }

@@ -18,6 +18,10 @@ export class SplatView {
     return this.#mesh.pivotDepth();
   }
 
+  get bounds() {
+    return this.#mesh.bounds;
+  }
+
   clear() {
     this.#mesh.clear();
   }
