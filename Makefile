@@ -85,7 +85,7 @@ steady: setup   ## write docs/steadiness.md and its pictures: make steady CLIPS=
 timeline: setup tests/node_modules/.stamp    ## write docs/timeline-speed.md: make timeline CLIP=a-video-of-a-webcam.mp4
 	$(BIN)/python -m splatcam.bench.timeline_page $(CLIP)
 
-# Where a CUDA device is at hand: make train-builtin TRAIN='$$(TRAIN_GPU)'. training/README.md says what was committed.
+# Where a CUDA device is at hand: make train-builtin TRAIN='$(TRAIN_GPU)'. training/README.md says what was committed.
 TRAIN     ?= --steps 24000 --small-steps 12000
 TRAIN_GPU := --device cuda --workers 14 --scenes 96 --pairs 32 --rate 3e-3 --steps 24000 --small-steps 8000
 train-builtin: setup    ## the weights of the built-in model from nothing; goes on where it was stopped

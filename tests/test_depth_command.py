@@ -139,10 +139,30 @@ def test_a_video_at_rest_is_held_still_unless_it_is_asked_for_as_it_comes(tmp_pa
     assert changes["on"] < changes["off"]
 
 
-def test_a_picture_alone_will_do(tmp_path: Path) -> None:
+def test_a_picture_alone_will_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "a.jpg").write_bytes(jpeg(112, 84))
     assert depth.main([str(tmp_path / "a.jpg"), "-o", str(tmp_path / "out"), *BUILTIN]) == 0
     assert [one["name"] for one in about(tmp_path / "out")["pictures"]] == ["a"]
+    assert "depth of 1 picture by" in capsys.readouterr().out
+
+
+def test_pictures_are_turned_as_their_camera_wrote_down(tmp_path: Path) -> None:
+    turned = Picture.Exif()
+    turned[0x0112] = 6  # a quarter
+    (tmp_path / "pictures").mkdir()
+    for name in ("a.jpg", "b.png"):
+        Picture.fromarray(picture(112, 84)).save(tmp_path / "pictures" / name, exif=turned)
+    assert depth.main([str(tmp_path / "pictures"), "-o", str(tmp_path / "out"), *BUILTIN]) == 0
+    for one in about(tmp_path / "out")["pictures"]:
+        assert (one["picture"], one["grid"]) == ([84, 112], [42, 56])
+        assert numbers(tmp_path / "out", one["name"]).shape == (56, 42)
+
+
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (600, 2), (2, 600)])
+def test_the_smallest_and_the_thinnest_pictures_have_a_depth(tmp_path: Path, width: int, height: int) -> None:
+    Picture.fromarray(picture(width, height)).save(tmp_path / "a.png")
+    assert depth.main([str(tmp_path / "a.png"), "-o", str(tmp_path / "out"), *BUILTIN]) == 0
+    assert np.isfinite(numbers(tmp_path / "out", "a")).all()
 
 
 @pytest.mark.da3
@@ -236,6 +256,33 @@ def test_a_folder_that_cannot_be_is_told_before_a_model_is_loaded(
     monkeypatch.setattr(registry, "build", None)
     assert depth.main([str(pictures), "-o", str(pictures / "first.jpg"), *BUILTIN]) == 1
     assert "first.jpg" in sentence(capsys)
+
+
+class Impatient(Holed):
+    """Somebody presses Ctrl-C while it looks at the second picture."""
+
+    def estimate(self, image: torch.Tensor, *, wants_gaussians: bool, state: Any = None) -> tuple[Prediction, Any]:
+        if image.shape[0] > image.shape[1]:
+            raise KeyboardInterrupt
+        return super().estimate(image, wants_gaussians=wants_gaussians, state=state)
+
+
+def test_an_interrupt_ends_it_and_leaves_nothing_half_written(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(registry, "build", lambda *_: Impatient(0.0))
+    assert depth.main([str(pictures), "-o", str(tmp_path / "out"), *BUILTIN]) == 130
+    assert "interrupted" in sentence(capsys)
+    assert files(tmp_path / "out") == {"npy/first.npy"}
+
+
+def test_a_file_that_cannot_be_is_told_before_a_model_is_loaded(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(registry, "build", None)
+    (tmp_path / "out" / "depth.json").mkdir(parents=True)
+    assert depth.main([str(pictures), "-o", str(tmp_path / "out"), *BUILTIN]) == 1
+    assert "depth.json: Is a directory" in sentence(capsys)
 
 
 # ---------------------------------------------------------------- files

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors import safe_open
-from torch import nn
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
 
+from splatcam.estimators import EstimatorUnavailable
 from splatcam.estimators.depth_net import CELL_PX, WEIGHTS, DepthNet, load
 from training.export import folded, save, trained_net
 
@@ -55,7 +58,58 @@ def test_folded_norms_give_the_same_answers() -> None:
 def test_what_is_saved_answers_as_before_but_for_half_precision(tmp_path: Path) -> None:
     torch.manual_seed(0)
     net = folded(as_after_training(trained_net()))
-    save(net, tmp_path / "net.safetensors", {"licence": "Apache-2.0"})
+    save(net, tmp_path / "net.safetensors", 7)
     picture = torch.rand(1, 3, 4 * CELL_PX, 4 * CELL_PX)
     with torch.inference_mode():
         torch.testing.assert_close(load(tmp_path / "net.safetensors")(picture), net(picture), atol=2e-2, rtol=2e-2)
+
+
+def test_what_float16_cannot_hold_is_not_saved(tmp_path: Path) -> None:
+    net = DepthNet()
+    net.tell.weight.data[0] = 1e6
+    with pytest.raises(ValueError, match="1 tensors are no numbers in float16, the first is tell.weight"):
+        save(net, tmp_path / "net.safetensors", 7)
+    assert not list(tmp_path.iterdir())
+
+
+# ---------------------------------------------------------------- a file that cannot be used
+
+
+@pytest.mark.parametrize("size_bytes", [0, 100, 1_000_000])
+def test_weights_that_were_cut_short_are_told_in_words(tmp_path: Path, size_bytes: int) -> None:
+    path = tmp_path / "builtin.safetensors"
+    path.write_bytes(WEIGHTS.read_bytes()[:size_bytes])
+    with pytest.raises(EstimatorUnavailable, match="the built-in model's builtin.safetensors cannot be used: "):
+        load(path)
+
+
+def test_weights_that_are_not_there_are_told_in_words(tmp_path: Path) -> None:
+    with pytest.raises(EstimatorUnavailable, match="cannot be used: No such file"):
+        load(tmp_path / "builtin.safetensors")
+
+
+def without_one(weights: dict[str, Tensor]) -> None:
+    del weights["tell.bias"]
+
+
+def of_another_shape(weights: dict[str, Tensor]) -> None:
+    weights["tell.bias"] = torch.zeros(5, dtype=torch.float16)
+
+
+def without_a_number(weights: dict[str, Tensor]) -> None:
+    weights["tell.bias"][0] = torch.nan
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [(without_one, "tell.bias"), (of_another_shape, "tell.bias"), (without_a_number, "not all of it are numbers")],
+)
+def test_weights_of_something_else_are_told_in_words(
+    tmp_path: Path, change: Callable[[dict[str, Tensor]], None], told: str
+) -> None:
+    path, weights = tmp_path / "builtin.safetensors", load_file(WEIGHTS)
+    change(weights)
+    save_file(weights, path)
+    with pytest.raises(EstimatorUnavailable, match=told) as raised:
+        load(path)
+    assert "\n" not in str(raised.value)

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from splatcam.estimators.depth_net import about
 from splatcam.frames import encode_picture
@@ -45,6 +51,29 @@ def test_every_size_that_the_network_may_look_at_has_a_row_with_and_without_a_re
         lines = evaluate.sizes_table(1, stereo).splitlines()
         assert [line.split("|")[1].strip() for line in lines[2:]] == [str(px) for px in evaluate.LONG_SIDES_PX]
         assert {line.count("|") for line in lines} == {columns + 1}
+
+
+def test_the_page_says_where_no_real_picture_was_had() -> None:
+    assert "scikit-image was not installed" in evaluate.real_table(None)
+
+
+def test_the_depth_of_the_stereo_pair_is_one_over_its_disparity_and_the_shift_of_its_cameras(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "data").mkdir()
+    disparity = np.full((84, 112), 10.0, np.float32)
+    disparity[:, 56:] = 2 * (10 + evaluate.STEREO_SHIFT_PX) - evaluate.STEREO_SHIFT_PX  # half as far
+    disparity[:42, :28] = np.inf
+    np.savez(tmp_path / "data" / evaluate.STEREO[1], disparity)
+    Image.fromarray(picture(112, 84)).save(tmp_path / "data" / evaluate.STEREO[0])
+    package = ModuleSpec("skimage", None, origin=str(tmp_path / "__init__.py"))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: package)
+    stereo = evaluate.stereo_pair()
+    assert stereo is not None
+    image, depth, known = stereo
+    assert known is not None and image.shape == (378, 504, 3) and depth.shape == known.shape == (378, 504)
+    assert not bool(known[:180, :120].any()) and bool(known[195:].all() and known[:, 135:].all())
+    assert float(depth[300, 50] / depth[300, 450]) == pytest.approx(2)
 
 
 def test_what_rests_does_not_change_under_a_depth_that_does_not() -> None:

@@ -42,6 +42,8 @@ def test_a_training_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path: Pat
     resumed = trained(RECIPE, tmp_path / "stopped")
     for name, values in straight.net.state_dict().items():
         torch.testing.assert_close(resumed.net.state_dict()[name], values, msg=name)
+    for name, values in straight.average.state_dict().items():
+        torch.testing.assert_close(resumed.average.state_dict()[name], values, msg=name)
 
 
 def stopped_after(steps: int, training: Training) -> None:
@@ -59,6 +61,26 @@ def test_a_training_leaves_weights_a_table_and_a_picture(tmp_path: Path) -> None
     with (tmp_path / "figures.csv").open(newline="") as file:
         (row,) = csv.DictReader(file)
     assert int(row["pictures"]) == 2 * 3 and 0 <= float(row["delta1"]) <= 1
+
+
+def test_a_training_that_ran_away_keeps_its_last_good_checkpoint(tmp_path: Path) -> None:
+    training = Training(RECIPE, tmp_path, CPU)
+    training.save()
+    good = (tmp_path / "checkpoint.pt").read_bytes(), (tmp_path / "builtin.safetensors").read_bytes()
+    training.average.tell.weight.data[:] = torch.nan
+    with pytest.raises(ValueError, match="no numbers"):
+        training.save()
+    assert ((tmp_path / "checkpoint.pt").read_bytes(), (tmp_path / "builtin.safetensors").read_bytes()) == good
+
+
+def test_steps_that_were_lost_leave_no_line_in_the_table(tmp_path: Path) -> None:
+    stopped_after(2, Training(RECIPE, tmp_path, CPU))
+    columns = "step", "pictures", "loss", "AbsRel", "delta1", "order"
+    lines = (columns, (2, 6, 1, 1, 1, 1), (4, 12, 1, 1, 1, 1))  # the fourth step was not saved
+    (tmp_path / "figures.csv").write_text("".join(f"{','.join(map(str, line))}\n" for line in lines))
+    trained(RECIPE, tmp_path)
+    with (tmp_path / "figures.csv").open(newline="") as file:
+        assert [int(row["step"]) for row in csv.DictReader(file)] == [2, 4]
 
 
 def test_the_rate_goes_up_and_then_down(tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ from splatcam.telemetry import percentile
 from training import classical, side_views
 from training.figures import Figures, judged
 from training.generator import Wanted, make_batch
+from training.losses import FARTHEST_M
 from training.predictors import Predictor, predictors
 from training.start import first_splats_s
 from training.train import HELD_OUT_SEED
@@ -102,9 +103,12 @@ def page(scenes: int, clips: Sequence[Path]) -> str:
     parts = [opening, f"## Held-out scenes ({scenes}, {SCENE_SIZE[0]}x{SCENE_SIZE[1]})\n"]
     parts.append(table(iter(tqdm(held_out(scenes), "held-out scenes", scenes, disable=None))))
     stereo = stereo_pair()
-    if stereo is not None:
-        parts += ["\n## A real picture (the stereo pair in scikit-image)\n", table(iter([stereo]))]
-    parts += ["\n## How large a picture the network looks at\n", SIZES_OF_OTHERS, sizes_table(scenes // 4, stereo)]
+    parts += ["\n## A real picture (the stereo pair in scikit-image)\n", real_table(stereo)]
+    parts += [
+        "\n## How large a picture the network looks at\n",
+        SIZES_OF_OTHERS,
+        sizes_table(max(1, scenes // 4), stereo),
+    ]
     parts += ["\n## At rest\n", JITTER, jitter_table(clips), "\n## Time\n", TIME, time_table(), start_line()]
     return "\n".join(parts) + "\n"
 
@@ -117,7 +121,7 @@ def held_out(scenes: int) -> Iterator[Judged]:
         count = min(SCENES_AT_ONCE, scenes - first)
         batch = make_batch(Wanted(UNSEEN_SEED + first, count, 0, SCENE_SIZE), torch.device("cpu"))
         for rgb, depth in zip(batch.rgb, batch.depth, strict=True):
-            yield (rgb.permute(1, 2, 0) * 255).round().to(torch.uint8).contiguous(), depth.clamp(max=16), None
+            yield (rgb.permute(1, 2, 0) * 255).round().to(torch.uint8).contiguous(), depth.clamp(max=FARTHEST_M), None
 
 
 def stereo_pair() -> Judged | None:
@@ -151,6 +155,10 @@ def table(pictures: Iterator[Judged]) -> str:
     rows = [row(COLUMNS), row(["---"] * len(COLUMNS))]
     rows += [row([name, *(f"{value:.3f}" for value in astuple(mean))]) for name, mean in means.items()]
     return "\n".join([*rows, "", verdict(means)])
+
+
+def real_table(stereo: Judged | None) -> str:
+    return table(iter([stereo])) if stereo else "Not examined: scikit-image was not installed (the extra `train`)."
 
 
 SIZES_OF_OTHERS = f"""By its long side in pixels; {builtin.LONG_SIDE_PX} is what it serves with. Of a quarter of the

@@ -17,6 +17,7 @@ from splatcam.estimators.depth_net import DepthNet, load
 ONNX_SIZE = 192, 144  # width, height
 ONNX_OPSET = 20
 MOST_OFF = 1e-3  # of ln disparity
+LICENCE = "Apache-2.0"
 
 
 def trained_net() -> DepthNet:
@@ -46,10 +47,13 @@ def folded(net: DepthNet) -> DepthNet:
     return kept.eval()
 
 
-def save(net: DepthNet, path: Path, about: dict[str, str]) -> None:
-    """`net` folded already. `about` travels in the file's header."""
+def save(net: DepthNet, path: Path, steps: int) -> None:
+    """`net` folded already, after so many steps. Raises ValueError for what float16 cannot hold."""
     half: dict[str, Tensor] = {name: value.to(torch.float16).contiguous() for name, value in net.state_dict().items()}
-    save_file(half, path, metadata=about)
+    lost = [name for name, value in half.items() if not bool(value.isfinite().all())]
+    if lost:
+        raise ValueError(f"{len(lost)} tensors are no numbers in float16, the first is {lost[0]}")
+    save_file(half, path, metadata={"licence": LICENCE, "steps": str(steps)})
     path.chmod(0o644)  # safetensors writes for the owner alone, and wheels keep that
 
 
@@ -82,7 +86,7 @@ def main() -> None:
     checkpoint = torch.load(given.checkpoint, map_location="cpu", weights_only=True)
     net = trained_net()
     net.load_state_dict(checkpoint["average"])
-    save(folded(net), given.safetensors, {"licence": "Apache-2.0", "steps": str(checkpoint["step"])})
+    save(folded(net), given.safetensors, checkpoint["step"])
     if given.onnx:
         net = load(given.safetensors)
         save_onnx(net, given.onnx)

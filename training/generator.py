@@ -33,7 +33,6 @@ class Batch:
     depth: Tensor  # [B, H, W] f32, metres along the optical axis
     intrinsics: Tensor  # [B, 3, 3]
     world_from_camera: Tensor  # [B, 4, 4]
-    has_person: Tensor  # [B] bool
     pairs: int
 
 
@@ -56,7 +55,6 @@ class Packed:
     poses: Tensor  # [2, B, 4, 4]
     half_width: Tensor  # [B], of the long side at depth 1
     lights: Tensor  # [B, 12], see _numbers; in world axes
-    has_person: Tensor  # [B] bool
 
 
 def wanted_for(step: int, scenes: int, pairs: int, seed: int = 0, scale: float = 1.0) -> Wanted:
@@ -79,7 +77,6 @@ def pack(wanted: Wanted) -> Packed:
         torch.stack([torch.stack([_pose(scene.views[view]) for scene in scenes]) for view in (0, 1)]),
         torch.tensor([math.tan(scene.fov_rad / 2) for scene in scenes]),
         torch.tensor([_numbers(scene.light) for scene in scenes]),
-        torch.tensor([scene.has_person for scene in scenes]),
     )
 
 
@@ -92,8 +89,7 @@ def render(packed: Packed, device: torch.device) -> Batch:
     seen = [look(packed, pose, generator) for pose in poses]
     light, depth, focal = (torch.cat(values) for values in zip(*seen, strict=True))
     rgb = Faults(generator, device).develop(light, depth)
-    has_person = torch.cat((packed.has_person, packed.has_person[: wanted.pairs])).to(device)
-    return Batch(rgb, depth, intrinsics_of(focal, width, height), torch.cat(poses), has_person, wanted.pairs)
+    return Batch(rgb, depth, intrinsics_of(focal, width, height), torch.cat(poses), wanted.pairs)
 
 
 def look(packed: Packed, poses: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:

@@ -32,7 +32,6 @@ from training.raycast import Maps
 IS_BOX, IS_ELLIPSOID, HAS_FACE = int(Shape.BOX), int(Shape.ELLIPSOID), int(Paint.FACE)  # plain, for the compiler
 
 BUMP_TILES_PER_M = 2.5
-PIXELS_PER_LEVEL = 4  # sides in SIDES_PX shrink by it
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,6 +149,7 @@ def _surface_metres(s: Surface, half: list[Tensor], kind: Tensor) -> tuple[Tenso
 
 def _texels(bank: Bank, pattern: Tensor, u: Tensor, v: Tensor, covered_px: Tensor) -> list[Tensor]:
     """Three planes [B, P]. The smaller a pattern looks, the smaller the picture it is taken from."""
+    # Sides shrink by four from size to size
     level = (covered_px.clamp(min=1e-6).log2() / 2 + 0.25).round().clamp(0, len(SIDES_PX) - 1)
     side = SIDES_PX[0] * torch.exp2(-2 * level)
     row = ((v - v.floor()) * side).long().clamp(min=0)

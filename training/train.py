@@ -119,16 +119,16 @@ class Training:
                 mine.copy_(theirs)
 
     def save(self) -> None:
+        """Raises ValueError where the training has run away."""
         state = {
             "net": self.net.state_dict(), "average": self.average.state_dict(), "step": self.step,
             "optimiser": self.optimiser.state_dict(), "seconds": self.seconds,
         }  # fmt: skip
+        # Weights first: where they are no numbers any more, the checkpoint before is what to go on from.
+        export.save(export.folded(copy.deepcopy(self.average).cpu()), self.folder / "builtin.safetensors", self.step)
         new = self.folder / "checkpoint.new"
         torch.save(state, new)
         os.replace(new, self.folder / "checkpoint.pt")
-        about = {"licence": "Apache-2.0", "steps": str(self.step)}
-        export.save(export.folded(self.average.eval().cpu()), self.folder / "builtin.safetensors", about)
-        self.average.to(self.device)
 
     def resume(self) -> None:
         path = self.folder / "checkpoint.pt"
@@ -145,7 +145,9 @@ class Training:
 def examined(net: DepthNet, held_out: Batch) -> Figures:
     net.eval()
     answers = torch.cat([net(rgb[None]) for rgb in held_out.rgb]).float().cpu()
-    return Figures.mean([judged(a, d) for a, d in zip(answers, held_out.depth.cpu().clamp(max=16), strict=True)])
+    return Figures.mean(
+        [judged(a, d) for a, d in zip(answers, held_out.depth.cpu().clamp(max=losses.FARTHEST_M), strict=True)]
+    )
 
 
 def batches(recipe: Recipe, first: int, workers: int) -> Iterator[Packed]:
@@ -187,13 +189,20 @@ def _note(training: Training, means: dict[str, float], figures: Figures) -> None
         "AbsRel": round(figures.abs_rel, 4), "delta1": round(figures.delta1, 4), "order": round(figures.order, 4),
         "edges": round(figures.edges, 4),
     }  # fmt: skip
-    is_new = not path.exists()
-    with path.open("a", newline="", encoding="utf-8") as file:
+    rows = _rows_before(training.step, path)
+    with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, values)
-        if is_new:
-            writer.writeheader()
-        writer.writerow(values)
+        writer.writeheader()
+        writer.writerows([*rows, values])
     draw(path, training.folder / "figures.svg", ("loss", "AbsRel", "delta1", "order"))
+
+
+def _rows_before(step: int, path: Path) -> list[dict[str, str]]:
+    """Without those of a training that was stopped after the checkpoint that this one goes on from."""
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return [row for row in csv.DictReader(file) if int(row["step"]) < step]
 
 
 def main() -> None:

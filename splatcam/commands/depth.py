@@ -55,7 +55,7 @@ def _depth(given: argparse.Namespace) -> None:
     prepare(given.folder)
     estimator = build_estimator(settings, say)
     saved = _save(footage, depths_of(footage, estimator, settings), model, given.folder)
-    print(f"{given.folder}: depth of {saved} pictures by {estimator.info.title}")
+    print(f"{given.folder}: depth of {saved} picture{'' if saved == 1 else 's'} by {estimator.info.title}")
 
 
 def _require_names_of_their_own(footage: Footage) -> None:

@@ -54,7 +54,7 @@ def infer_depth(net: DepthNet, image: Tensor, long_side_px: int = LONG_SIDE_PX) 
     ln_disparity = net(small.contiguous(memory_format=torch.channels_last))
     whole = planes[0].to(torch.float32, memory_format=torch.contiguous_format).div_(255)
     fine = upsampled(ln_disparity[0], small[0], whole)
-    return fine.neg_().exp_().clamp_(NEAREST_M, FARTHEST_M).clone()
+    return fine.neg_().exp_().clamp_(NEAREST_M, FARTHEST_M).clone()  # one plane of six: the others are let go
 
 
 def looked_at(height: int, width: int, long_side_px: int = LONG_SIDE_PX) -> tuple[int, int]:

@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from splatcam.estimators import EstimatorUnavailable
+
 CELL_PX = 16  # sides of pictures are multiples of it
 WIDTHS = (24, 48, 96, 192)  # channels at 1/2, 1/4, 1/8 and 1/16
 ENCODER_BLOCKS = (0, 1, 3)
@@ -110,11 +112,18 @@ def _places(picture: Tensor) -> Tensor:
 
 
 def load(path: Path = WEIGHTS) -> DepthNet:
-    """The network as it is kept, ready to answer."""
+    """The network as it is kept, ready to answer. Raises EstimatorUnavailable for a file that cannot be used."""
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     net = DepthNet()
-    net.load_state_dict({name: values.float() for name, values in load_file(path).items()})
+    try:
+        net.load_state_dict({name: values.float() for name, values in load_file(path).items()})
+    except (SafetensorError, OSError, RuntimeError) as error:
+        reason = str(error).strip().rsplit("\n", 1)[-1].strip()
+        raise EstimatorUnavailable(f"the built-in model's {path.name} cannot be used: {reason}") from error
+    if not all(bool(values.isfinite().all()) for values in net.parameters()):
+        raise EstimatorUnavailable(f"the built-in model's {path.name} is damaged: not all of it are numbers")
     return net.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from splatcam.atomic import published
+from splatcam.atomic import published, require_place
 from splatcam.job.depth import DepthOfPicture
 
 ABOUT = "depth.json"
@@ -61,6 +61,8 @@ def prepare(folder: Path) -> None:
     """Before long work. Raises OSError."""
     for name in (NUMBERS, MILLIS, COLOURS):
         (folder / name).mkdir(parents=True, exist_ok=True)
+        require_place(folder / name / name)  # any name will do
+    require_place(folder / ABOUT)
 
 
 def save_numbers(folder: Path, told: DepthOfPicture) -> SavedDepth:
