@@ -6,7 +6,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # `make run ARGS="--model small --port 9000"`
 ARGS   ?=
 
-.PHONY: run phone setup test lint browser bench bench-pictures codecs network steady pictures faults fuzz soak overload
+.PHONY: run phone setup test lint browser bench train-builtin examine-builtin bench-pictures codecs network steady pictures faults fuzz soak overload
 .PHONY: reliability page-soak timeline pins bless docs clean
 
 run: setup
@@ -84,6 +84,17 @@ steady: setup   ## write docs/steadiness.md and its pictures: make steady CLIPS=
 
 timeline: setup tests/node_modules/.stamp    ## write docs/timeline-speed.md: make timeline CLIP=a-video-of-a-webcam.mp4
 	$(BIN)/python -m splatcam.bench.timeline_page $(CLIP)
+
+# Where a CUDA device is at hand: make train-builtin TRAIN='$(TRAIN_GPU)'. training/README.md says what was committed.
+TRAIN     ?= --steps 24000 --small-steps 12000
+TRAIN_GPU := --device cuda --workers 14 --scenes 96 --pairs 32 --rate 3e-3 --steps 24000 --small-steps 8000
+train-builtin: setup    ## the weights of the built-in model from nothing; goes on where it was stopped
+	$(BIN)/python -m training.train build/builtin $(TRAIN)
+	cp build/builtin/builtin.safetensors splatcam/estimators/builtin.safetensors
+	cp build/builtin/figures.csv build/builtin/figures.svg training/
+
+examine-builtin: setup  ## write docs/builtin.md: make examine-builtin CLIPS="one.mp4 two.mkv" SHOWN=one.mp4
+	$(BIN)/python -m training.evaluate --clips $(CLIPS) --shown $(SHOWN)
 
 docs: setup     ## write the generated documents again
 	$(BIN)/python -m splatcam.docs

@@ -22,6 +22,7 @@ pictures, without a browser or a GPU
   splatcam view SCENE                               walk around a stored scene in any browser
   splatcam render SCENE -o OUT.png                  a still from anywhere
   splatcam preview SCENE -o OUT.mp4                 a film around it
+  splatcam depth PICTURES_OR_VIDEO -o FOLDER        depth by any model: .npy, 16-bit PNG, in colours
 
 scenes: .ply, .compressed.ply, .splat, .spz
   splatcam splat PHOTO -o SCENE                     a photo's splats
@@ -58,7 +59,8 @@ def _module(name: str) -> Callable[[], Command]:
 
 
 IN_FILES_OF_THEIR_OWN = (
-    "bench", "record", "fidelity", "view", "render", "preview", "splat", "job", "convert", "rotate", "info", "export",
+    "bench", "record", "fidelity", "view", "render", "preview", "depth",
+    "splat", "job", "convert", "rotate", "info", "export",
 )  # fmt: skip
 COMMANDS: dict[str, Callable[[], Command]] = {
     "serve": _serve,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -29,6 +29,14 @@ _SHADOW_REACH = 1.25  # radius of a shadow, in radii of the thing
 
 Place = tuple[float, float, float]  # metres
 Colour = tuple[float, float, float]  # 0..1
+
+
+class Render(Protocol):
+    """A scene with its truth; `render` below is one, `training/streams.py` makes any number of others."""
+
+    def __call__(self, t_s: float, width: int, height: int, camera: Place = ORIGIN) -> tuple[Array, Array, Array]:
+        """At time `t_s`: rgb uint8 [H, W, 3], depth f32 [H, W] along the optical axis, intrinsics f32 [3, 3]."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ import signal
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch comes in: threads that wait for a busy core cost dear
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # of a shell's background job, and then of all that tests start
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell ignores Ctrl-C for what it starts in the background, and children would go on doing so for ever.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 from hypothesis import HealthCheck, settings

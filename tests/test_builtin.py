@@ -1,129 +1,35 @@
-"""The demonstration depth, on pictures of somebody before a wall whose outline is known."""
+"""The built-in model as an estimator: limits, sizes, what it is called; and what its network has learned, on scenes
+that it has not seen."""
 
 from __future__ import annotations
 
 import math
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from splatcam.estimators.builtin import FARTHEST_M, NEAREST_M, BuiltinEstimator, Memory, infer_depth
+from splatcam.estimators.builtin import FARTHEST_M, NEAREST_M, BuiltinEstimator, looked_at
+from splatcam.estimators.depth_net import CELL_PX
 from splatcam.settings import Settings
+from training.evaluate import held_out
+from training.figures import Figures, judged
+from training.predictors import row_prior
 
 HEIGHT, WIDTH = 252, 336
-WALL, JUMPER, SKIN = (196, 200, 204), (200, 120, 30), (205, 150, 125)
 
 
-def outline(shift_px: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Where head and body are: two masks [H, W]."""
-    y, x = np.mgrid[:HEIGHT, :WIDTH]
-    x = x - WIDTH / 2 - shift_px
-    head = (x / 26) ** 2 + ((y - 88) / 36) ** 2 < 1
-    body = (np.abs(x) < 62) & (y > 126)
-    return head, body
+@pytest.fixture(scope="module")
+def estimator() -> BuiltinEstimator:
+    return BuiltinEstimator(Settings())
 
 
-def empty_room() -> np.ndarray:
-    """An uneven wall: f32 [H, W, 3]."""
-    return np.broadcast_to(np.float32(WALL) * np.linspace(0.9, 1, WIDTH)[None, :, None], (HEIGHT, WIDTH, 3)).copy()
-
-
-def seen_by_camera(rgb: np.ndarray, noise: float = 2.0, seed: int = 0) -> Tensor:
-    noisy = rgb + np.random.default_rng(seed).normal(0, noise, rgb.shape)
-    return torch.from_numpy(noisy.clip(0, 255).astype(np.uint8))
-
-
-def picture(shift_px: int = 0, noise: float = 2.0, seed: int = 0) -> Tensor:
-    """Somebody before the wall, with a badge in the wall's colour, as a noisy camera sees it."""
-    rgb = empty_room()
-    head, body = outline(shift_px)
-    rgb[body] = JUMPER
-    rgb[head] = SKIN
-    rgb[180:200, WIDTH // 2 + shift_px - 8 : WIDTH // 2 + shift_px + 8] = WALL
-    return seen_by_camera(rgb, noise, seed)
-
-
-def run(pictures: list[Tensor]) -> list[Tensor]:
-    depths, memory = [], None
-    for image in pictures:
-        depth, memory = infer_depth(image, memory)
-        depths.append(depth)
-    return depths
-
-
-def found_person(depth: Tensor) -> np.ndarray:
-    return (depth < 1.9).numpy()
-
-
-def agreement(found: np.ndarray, wanted: np.ndarray) -> float:
-    """Intersection over union."""
-    return float((found & wanted).sum() / (found | wanted).sum())
-
-
-def upper(mask: np.ndarray) -> np.ndarray:
-    return mask[: HEIGHT * 4 // 5]  # below, the floor is as near as the person
-
-
-def test_the_person_stands_well_in_front_of_the_wall() -> None:
-    head, body = outline()
-    depth = run([picture(seed=i) for i in range(4)])[-1].numpy()
-    wall = ~(head | body)
-    assert np.median(depth[head]) < 1.6 and np.median(depth[body]) < 1.4
-    assert np.median(depth[wall][: wall.sum() // 2]) > 3
-
-
-@pytest.mark.parametrize("frames", [1, 8])
-def test_the_outline_of_the_person_is_the_outline_in_the_picture(frames: int) -> None:
-    head, body = outline()
-    depth = run([picture(seed=i) for i in range(frames)])[-1]
-    assert agreement(upper(found_person(depth)), upper(head | body)) > 0.95
-
-
-def test_a_badge_in_the_colour_of_the_wall_is_no_hole() -> None:
-    depth = run([picture(seed=i) for i in range(4)])[-1]
-    assert bool((depth[180:200, WIDTH // 2 - 8 : WIDTH // 2 + 8] < 1.5).all())
-
-
-def test_a_person_who_moves_is_followed() -> None:
-    pictures = [picture(shift_px=shift, seed=shift + 36) for shift in range(-36, 37, 6)]
-    head, body = outline(36)
-    assert agreement(upper(found_person(run(pictures)[-1])), upper(head | body)) > 0.9
-
-
-def test_who_has_left_leaves_nobody_behind() -> None:
-    pictures = [picture(seed=i) for i in range(4)] + [seen_by_camera(empty_room(), seed=i) for i in range(4)]
-    depths = run(pictures)
-    assert upper(found_person(depths[3])).any()
-    assert not upper(found_person(depths[-1])).any()
-
-
-def test_a_picture_at_rest_has_a_depth_at_rest() -> None:
-    depths = run([picture(seed=i) for i in range(12)])[6:]
-    change = [float((after / before).log().abs().mean()) for before, after in zip(depths, depths[1:], strict=False)]
-    assert max(change) < 0.001
-
-
-def test_the_noise_of_a_poor_camera_does_not_reach_what_is_remembered() -> None:
-    memory, foregrounds = None, []
-    for seed in range(12):
-        _, memory = infer_depth(picture(noise=8, seed=seed), memory)
-        foregrounds.append(memory.foreground)
-    late = foregrounds[6:]
-    change = [float((after - before).abs().mean()) for before, after in zip(late, late[1:], strict=False)]
-    assert max(change) < 3e-4
-
-
-def test_lower_in_an_empty_picture_is_nearer() -> None:
-    depth = run([torch.full((HEIGHT, WIDTH, 3), 128, dtype=torch.uint8)])[0]
-    side = depth[:, :20].mean(dim=1)
-    assert side[0] > 3 and side[-1] < 2
-    assert bool((side.diff() <= 1e-5).all())
+def depth_of(estimator: BuiltinEstimator, image: Tensor) -> Tensor:
+    return estimator.estimate(image, wants_gaussians=False)[0].depth
 
 
 @pytest.mark.parametrize("kind", ["noise", "black", "white", "stripes"])
-def test_any_picture_gives_depths_within_the_limits(kind: str) -> None:
+def test_any_picture_gives_depths_within_the_limits(estimator: BuiltinEstimator, kind: str) -> None:
     generator = torch.Generator().manual_seed(0)
     images = {
         "noise": torch.randint(0, 256, (98, 126, 3), generator=generator, dtype=torch.uint8),
@@ -131,30 +37,41 @@ def test_any_picture_gives_depths_within_the_limits(kind: str) -> None:
         "white": torch.full((98, 126, 3), 255, dtype=torch.uint8),
         "stripes": (torch.arange(126) % 2 * 255).to(torch.uint8)[None, :, None].expand(98, 126, 3),
     }
-    for depth in run([images[kind]] * 3):
-        assert bool(depth.isfinite().all())
-        assert NEAREST_M <= float(depth.min()) and float(depth.max()) <= FARTHEST_M
+    depth = depth_of(estimator, images[kind])
+    assert bool(depth.isfinite().all())
+    assert NEAREST_M <= float(depth.min()) and float(depth.max()) <= FARTHEST_M
 
 
 @pytest.mark.parametrize(("height", "width"), [(14, 14), (14, 504), (378, 504), (756, 1008)])
-def test_every_grid_has_a_depth(height: int, width: int) -> None:
-    assert run([torch.zeros(height, width, 3, dtype=torch.uint8)] * 2)[1].shape == (height, width)
+def test_every_grid_has_a_depth(estimator: BuiltinEstimator, height: int, width: int) -> None:
+    assert depth_of(estimator, torch.zeros(height, width, 3, dtype=torch.uint8)).shape == (height, width)
 
 
-def test_what_is_remembered_is_not_written_to() -> None:
-    _, memory = infer_depth(picture(), None)
-    before = Memory(memory.foreground.clone(), memory.picture.clone())
-    first, _ = infer_depth(picture(seed=1), memory)
-    second, _ = infer_depth(picture(seed=1), memory)
-    assert torch.equal(first, second)
-    assert torch.equal(memory.foreground, before.foreground) and torch.equal(memory.picture, before.picture)
+@pytest.mark.parametrize(
+    ("height", "width", "seen"), [(378, 504, (144, 192)), (504, 378, (192, 144)), (280, 504, (112, 192))]
+)
+def test_the_network_looks_at_a_small_picture_of_the_same_aspect(
+    height: int, width: int, seen: tuple[int, int]
+) -> None:
+    assert looked_at(height, width) == seen
+    assert seen[0] % CELL_PX == seen[1] % CELL_PX == 0
 
 
-def test_the_camera_is_supposed_to_see_sixty_degrees() -> None:
-    prediction, _ = BuiltinEstimator(Settings()).estimate(picture(), wants_gaussians=False)
+def test_the_camera_is_supposed_to_see_sixty_degrees(estimator: BuiltinEstimator) -> None:
+    prediction, _ = estimator.estimate(torch.zeros(HEIGHT, WIDTH, 3, dtype=torch.uint8), wants_gaussians=False)
     assert math.degrees(2 * math.atan(WIDTH / 2 / float(prediction.intrinsics[0, 0]))) == pytest.approx(60, abs=1e-3)
 
 
-def test_the_built_in_depth_is_called_a_demonstration() -> None:
-    info = BuiltinEstimator(Settings()).info
-    assert info.name == "builtin" and info.demonstration and not info.non_commercial
+def test_the_built_in_depth_is_called_a_demonstration(estimator: BuiltinEstimator) -> None:
+    assert estimator.info.name == "builtin" and estimator.info.demonstration and not estimator.info.non_commercial
+
+
+def test_the_network_knows_scenes_it_has_not_seen_better_than_the_rows_of_a_picture_do(
+    estimator: BuiltinEstimator,
+) -> None:
+    theirs, ours = [], []
+    for image, depth, known in held_out(12):
+        theirs.append(judged(row_prior(image), depth, known))
+        ours.append(judged(-depth_of(estimator, image).log(), depth, known))
+    row, network = Figures.mean(theirs), Figures.mean(ours)
+    assert network.abs_rel < row.abs_rel and network.delta1 > row.delta1 and network.edges < row.edges

@@ -104,14 +104,15 @@ def test_a_filmed_stream_rests_where_its_picture_does() -> None:
 def test_the_table_has_a_row_for_every_stream() -> None:
     clip = Clip("clip", tuple(jpeg(70, 56) for _ in range(33)), 30.0, 70, 56)
     lines = steadiness.table([clip], SIZE, 34).splitlines()
-    assert [line.split(" | ")[0] for line in lines[2:7]] == [
+    assert [line.split(" | ")[0] for line in lines[2:9]] == [
         "| scene, camera at rest, network",
         "| scene, camera in a hand, network",
         f"| scene with a cut at {CUT_AT}, network",
+        *(f"| generated scene {seed}, camera in a hand, network" for seed in steadiness.GENERATED),
         "| clip",
         "| clip, network",
     ]
-    assert len({line.count("|") for line in lines[:7]}) == 1
+    assert len({line.count("|") for line in lines[:9]}) == 1
     assert "Bar: 3" in lines[-1]
     assert "camera" in steadiness.opening() and "{" not in steadiness.opening()
 

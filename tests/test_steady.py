@@ -444,6 +444,6 @@ def test_a_known_field_of_view_reaches_the_results() -> None:
     assert fields["intrinsics"] == pytest.approx((63, 63, 63, 49), rel=1e-5)
 
 
-@pytest.mark.parametrize(("name", "holds"), [("builtin", "scale"), ("synthetic", "all")])
+@pytest.mark.parametrize(("name", "holds"), [("builtin", "nothing"), ("synthetic", "all")])
 def test_models_say_what_they_hold(name: str, holds: Holds) -> None:
     assert registry.build(name, Settings(model=name), lambda sentence, share: None).holds == holds

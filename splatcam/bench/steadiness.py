@@ -30,11 +30,14 @@ from splatcam.bench.steady_streams import (
 )
 from splatcam.bench.unsteady import NETWORK
 from splatcam.engine.heap import keep_freed_memory
+from splatcam.estimators.builtin import BuiltinEstimator
 from splatcam.steady import SteadyOptions
 
 PAGE = Path(__file__).resolve().parent.parent.parent / "docs" / "steadiness.md"
 SIZE = 504, 378  # of the grid: width, height
 SCENE_FRAMES = 240
+GENERATED = 901, 911  # seeds of training/: somebody in a room, a furnished one
+GENERATED_FRAMES = 120  # at most: each takes most of a second
 CLIP_FRAMES = 300  # of each clip at most
 ALONE = SteadyOptions("nothing")  # what a network that sees each frame alone needs
 COLUMNS = (
@@ -45,10 +48,10 @@ OPENING = """<!-- Written by `make steady`; run it instead of changing numbers h
 
 # How still the world stands
 
-What `splatcam/steady.py` makes of streams that tremble: the synthetic scene, whose truth is known, and recorded cameras
-by the built-in model. *Network* adds what one that sees each frame alone adds, anew in each: {scale} scale,
-{shift} shift, {fov} focal length, {slow} trembling of parts of the picture and {own} of each pixel (standard
-deviations; assumed, for no network could be asked here).
+What `splatcam/steady.py` makes of streams that tremble: the synthetic scene and generated ones (`training/`), whose
+truth is known, and recorded cameras by the built-in model. *Network* adds what one that sees each frame alone adds,
+anew in each: {scale} scale, {shift} shift, {fov} focal length, {slow} trembling of parts of the picture and {own} of
+each pixel (standard deviations; assumed, for no network could be asked here).
 
 - **change**: mean |change of ln depth| from frame to frame where nothing moves, as estimated and held. Bar: a quarter.
 - **error**: mean |ln depth - ln truth|, no scale fitted. Bar: not above that of the frames as estimated.
@@ -57,8 +60,8 @@ deviations; assumed, for no network could be asked here).
 - **cuts found**: frames taken for another scene. The clips have none.
 - **ms**: processor time of one thread at {width}x{height}, between other work that empties its caches. Bar: 2.
 
-The first second of a stream, in which scale and field of view are found, counts for cuts only. The built-in model holds
-its own scale and averages by itself; what is left there is slow, and slow changes are not held back.
+The first second of a stream, in which scale and field of view are found, counts for cuts only. The built-in model is
+a network that sees each frame alone as well.
 
 {date}, {machine}, Python {python}, torch {torch}, commit {commit}.
 A plus after a commit means that files were changed since.
@@ -102,20 +105,28 @@ def opening() -> str:
 
 
 def table(clips: Sequence[Clip], size: Size, frames: int) -> str:
-    """The synthetic streams, then each clip as it is and with a network's trembling."""
+    """The synthetic streams, the generated ones, then each clip as it is and with a network's trembling."""
     rows = [row(COLUMNS), row(["---"] * len(COLUMNS))]
     for name, stream in {"scene, camera at rest": at_rest, "scene, camera in a hand": swaying}.items():
         rows.append(table_row(f"{name}, network", frames, summarised(measure(stream(frames, size), ALONE))))
     cut = measure(with_cut(2 * CUT_AT, size), ALONE)
     rows.append(table_row(f"scene with a cut at {CUT_AT}, network", len(cut), summarised(cut)))
+    rows += [_generated_row(seed, size, min(frames, GENERATED_FRAMES)) for seed in GENERATED]
     for clip in clips:
-        own = measure(filmed(clip.jpegs, size[0], "nothing"), SteadyOptions("scale"))
+        own = measure(filmed(clip.jpegs, size[0], "nothing"), SteadyOptions(BuiltinEstimator.holds))
         network = measure(filmed(clip.jpegs, size[0], "network"), ALONE)
         rows.append(table_row(clip.name, len(own), summarised(own)))
         rows.append(table_row(f"{clip.name}, network", len(network), summarised(network)))
     recovery = recovery_frames(cut, CUT_AT)
     rows.append(f"\nAfter the cut {recovery} frame(s) are off by more than frames as estimated are. Bar: 3.\n")
     return "\n".join(rows)
+
+
+def _generated_row(seed: int, size: Size, frames: int) -> str:
+    from training.streams import ProceduralScene  # this page is written in a checkout only
+
+    stream = swaying(frames, size, ProceduralScene(seed).render)
+    return table_row(f"generated scene {seed}, camera in a hand, network", frames, summarised(measure(stream, ALONE)))
 
 
 def table_row(name: str, frames: int, figures: Summary) -> str:

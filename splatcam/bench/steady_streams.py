@@ -56,9 +56,9 @@ def at_rest(frames: int, size: Size) -> Iterator[Shot]:
     return _of_scene(frames, size, AT_REST)
 
 
-def swaying(frames: int, size: Size) -> Iterator[Shot]:
-    """A camera in a hand; things move as well."""
-    return _of_scene(frames, size, IN_MOTION, SWAY_M)
+def swaying(frames: int, size: Size, scene: scenes.Render = scenes.render) -> Iterator[Shot]:
+    """A camera in a hand; in the synthetic scene things move as well."""
+    return _of_scene(frames, size, IN_MOTION, SWAY_M, scene)
 
 
 def with_cut(frames: int, size: Size) -> Iterator[Shot]:
@@ -74,12 +74,14 @@ def _elsewhere(shot: Shot) -> Shot:
     return Shot(estimated, shot.rests.flip(1), shot.truth.flip(1) / 2)
 
 
-def _of_scene(frames: int, size: Size, still: float, sway_m: scenes.Place = scenes.ORIGIN) -> Iterator[Shot]:
+def _of_scene(
+    frames: int, size: Size, still: float, sway_m: scenes.Place = scenes.ORIGIN, scene: scenes.Render = scenes.render
+) -> Iterator[Shot]:
     """`still`: what changes by less in ln depth from one frame to the next counts as at rest."""
     before = None
     for number in range(frames):
         x, y, z = (reach * sin(2 * pi * number / FPS / SWAY_S + axis) for axis, reach in enumerate(sway_m))
-        rgb, truth, k = map(torch.from_numpy, scenes.render(number / FPS, *size, (x, y, z)))
+        rgb, truth, k = map(torch.from_numpy, scene(number / FPS, *size, (x, y, z)))
         noise = torch.randn(rgb.shape, generator=torch.Generator().manual_seed(number)) * CAMERA_NOISE
         exact = Prediction(truth, k, (rgb + noise).round().clamp(0, 255).to(torch.uint8))
         rests = (truth / (truth if before is None else before)).log().abs() < still
@@ -186,7 +188,7 @@ class Summary:
 
     @property
     def change_ratio(self) -> float:
-        return self.change[1] / self.change[0]
+        return self.change[1] / self.change[0] if self.change[0] else 1.0
 
 
 def summarised(figures: Sequence[FrameFigures]) -> Summary:

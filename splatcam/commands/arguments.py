@@ -8,10 +8,10 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tqdm import tqdm
 
@@ -19,6 +19,8 @@ from splatcam.cores import available_cores
 
 if TYPE_CHECKING:
     from splatcam.rendering import Color
+
+T = TypeVar("T")
 
 DONE, FAILED, INTERRUPTED, TERMINATED = 0, 1, 130, 143  # argparse itself ends with 2
 MAX_SIDE_PX = 8192
@@ -87,6 +89,11 @@ def progress_bar(total: int, what: str) -> Iterator[Callable[[int], None]]:
     """A bar on a terminal, nothing elsewhere. Told how many are done."""
     with tqdm(total=total, desc=what, unit="frame", file=sys.stderr, disable=not sys.stderr.isatty()) as bar:
         yield lambda done: _update(bar, done)
+
+
+def watched(items: Iterable[T], total: int | None, what: str) -> Iterator[T]:
+    """The items, under a bar. `total` None: it cannot be known."""
+    return iter(tqdm(items, total=total, desc=what, unit="frame", file=sys.stderr, disable=not sys.stderr.isatty()))
 
 
 def _update(bar: tqdm[Any], done: int) -> None:

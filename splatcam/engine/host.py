@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import torch
 
-from splatcam.cores import available_cores
+from splatcam.cores import default_threads
 from splatcam.engine import EngineFailed, EngineStatus, OnStatus
 from splatcam.engine.memory import MOST_REFUSALS, GridSteps, free_memory, is_out_of_memory, is_sticky, next_smaller
 from splatcam.engine.pass_planner import PassPlanner
@@ -29,12 +29,6 @@ from splatcam.wire import ERROR_EXPLANATIONS, ErrorCode, ModelInfo
 
 logger = logging.getLogger(__name__)
 MAX_STREAMS = 64  # remembered at once; the one unused for longest is forgotten
-
-
-def default_threads() -> int:
-    """One core is left to the server and the client: a torch thread that waits for another one's busy core makes a
-    frame many times slower."""
-    return max(1, available_cores() - 1)
 
 
 class EngineHost:

@@ -27,6 +27,7 @@ class Model:
     da3_name: str | None = None  # the network's name in Depth Anything 3, as config.json has it
     supports_gaussians: bool = False  # has a Gaussian head
     demonstration: bool = False
+    metric: bool = False  # its depth is meant in metres; else in a unit of its own
 
     @property
     def non_commercial(self) -> bool:
@@ -64,6 +65,7 @@ _ALL = (
         revision="b2359bdf726fb44ef62acca04d629dcf158053e7",
         da3_name="da3nested-giant-large",
         supports_gaussians=True,
+        metric=True,
     ),
     Model(
         name="large",
@@ -96,6 +98,7 @@ _ALL = (
         hub_id="depth-anything/DA3METRIC-LARGE",
         revision="4010e39f3634a45bc60553321fb49fb760bd594e",
         da3_name="da3metric-large",
+        metric=True,
     ),
     Model(
         name="mono",
@@ -106,7 +109,7 @@ _ALL = (
         da3_name="da3mono-large",
     ),
     Model(name="builtin", title="Built-in demonstration depth", licence=APACHE, demonstration=True),
-    Model(name="synthetic", title="Synthetic scene with exact depth", licence=APACHE),
+    Model(name="synthetic", title="Synthetic scene with exact depth", licence=APACHE, metric=True),
 )
 
 MODELS: dict[str, Model] = {model.name: model for model in _ALL}

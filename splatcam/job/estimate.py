@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import torch
 
+from splatcam.cores import default_threads
 from splatcam.estimators import Estimator, EstimatorUnavailable, ReportProgress
 from splatcam.frames import Frame
 from splatcam.gaussians import Gaussians
@@ -28,13 +29,18 @@ Output = Literal["auto", "network", "pixel"]
 
 
 def build_estimator(settings: Settings, report: ReportProgress) -> Estimator:
-    """`auto` is what the service would end up with on this machine. Raises EstimatorUnavailable."""
-    from splatcam.estimators import auto, registry
+    """Raises EstimatorUnavailable."""
+    from splatcam.estimators import registry
 
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
-    name = settings.model if settings.model != "auto" else auto.choose(settings).model
-    return registry.build(name or "builtin", settings, report)
+    torch.set_num_threads(settings.threads or default_threads())
+    return registry.build(chosen_model(settings), settings, report)
+
+
+def chosen_model(settings: Settings) -> str:
+    """`auto` is what the service would end up with on this machine."""
+    from splatcam.estimators import auto
+
+    return settings.model if settings.model != "auto" else auto.choose(settings).model or "builtin"
 
 
 def estimate_picture(rgb: Array, estimator: Estimator, output: Output, long_side_px: int) -> Gaussians:

@@ -6,8 +6,10 @@ Nothing is written: there are no temporary frames to be left behind.
 from __future__ import annotations
 
 import io
+import itertools
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -47,6 +49,15 @@ class Footage(Protocol):
         """[H, W, 3] uint8, upright. Raises FootageUnusable."""
         ...
 
+    def names(self) -> Iterator[str]:
+        """One for each picture, to name what is made of it."""
+        ...
+
+    @property
+    def count(self) -> int | None:
+        """How many pictures there are, where that is known beforehand."""
+        ...
+
 
 @dataclass(frozen=True)
 class PictureFiles:
@@ -55,19 +66,46 @@ class PictureFiles:
     def pictures(self) -> Iterator[Array]:
         return map(read_picture, self.files)
 
+    def names(self) -> Iterator[str]:
+        return (path.stem for path in self.files)
+
+    @property
+    def count(self) -> int | None:
+        return len(self.files)
+
 
 @dataclass(frozen=True)
 class Video:
     files: tuple[Path, ...]
 
     def pictures(self) -> Iterator[Array]:
+        with self._opened() as container:
+            for frame in container.decode(video=0) if container.streams.video else ():
+                yield _upright(frame)
+
+    def names(self) -> Iterator[str]:
+        return (f"{self.files[0].stem}_{number:05d}" for number in itertools.count())
+
+    @property
+    def count(self) -> int | None:
+        with self._opened() as container:
+            return (container.streams.video[0].frames or None) if container.streams.video else None
+
+    @contextmanager
+    def _opened(self) -> Iterator[av.container.InputContainer]:
         (path,) = self.files
         try:
             with av.open(str(path)) as container:
-                for frame in container.decode(video=0) if container.streams.video else ():
-                    yield _upright(frame)
+                yield container
         except av.error.FFmpegError as error:
             raise FootageUnusable(f"{path.name} is no video that can be read: {error.strerror}") from None
+
+
+def footage_at(place: Path) -> Footage:
+    """A video, a picture or a folder of either. Raises FootageUnusable."""
+    if place.is_file():
+        return Video((place,)) if place.suffix.lower() in VIDEOS else PictureFiles((place,))
+    return find_footage(place)
 
 
 def find_footage(folder: Path) -> Footage:

@@ -119,6 +119,23 @@ test("one that was turned off while it was asked for is let go without a word", 
   assert.deepEqual([told, microphone.isOn, tracks[0].isStopped], [[], false, true]);
 });
 
+test("its switch stays on while it is asked for, and goes off where it is refused", async () => {
+  let answer;
+  grants = () => new Promise((_, refuse) => (answer = () => refuse(Object.assign(new Error(), { name: "Gone" }))));
+  const started = microphone.start();
+  assert.deepEqual([microphone.isOn, microphone.isWanted], [false, true]);
+  answer();
+  await started;
+  assert.equal(microphone.isWanted, false);
+});
+
+test("a sound card that gives nothing leaves it off", async () => {
+  const broken = () => context({ createMediaStreamSource: () => { throw Object.assign(new Error(), { name: "Odd" }); } });
+  const odd = microphoneOf({ getUserMedia: () => grants() }, broken);
+  await odd.start();
+  assert.deepEqual([odd.isOn, odd.isWanted, tracks[0].isStopped], [false, false, true]);
+});
+
 test("a microphone that is unplugged is told", async () => {
   await microphone.start();
   tracks[0].onended();

@@ -58,7 +58,7 @@ export class RecordingPanel {
     const badge = this.#element("recording");
     badge.hidden = !deck.isRecording;
     if (deck.isRecording) write(badge, recordingText(deck.made));
-    this.#element("microphone").checked = microphone.isOn;
+    this.#element("microphone").checked = microphone.isWanted;
     const state = deck.made && `${deck.made.id} ${deck.made.state}`;
     if (state !== this.#listedWith && this.#element("list-recordings").open) this.list();
     this.#listedWith = state;

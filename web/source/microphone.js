@@ -9,6 +9,7 @@ export class Microphone {
   #options;
   #on = null; // {stream, context, offsets}
   #wanted = 0; // the newest wish wins
+  #isOpening = false; // the person may be asked for seconds
 
   /**
    * mediaDevices: the navigator's, undefined where the origin is not secure; makeContext() → an AudioContext; worklet:
@@ -23,25 +24,34 @@ export class Microphone {
     return this.#on !== null;
   }
 
+  /** It is on, or will be as soon as it is allowed: what its switch shows. */
+  get isWanted() {
+    return this.isOn || this.#isOpening;
+  }
+
   /** Never rejects: what cannot be had is told. */
   async start() {
     const wanted = ++this.#wanted;
     this.#close();
+    this.#isOpening = true;
     let opened = null;
     try {
       opened = await this.#open();
       if (wanted !== this.#wanted) return close(opened);
-      this.#on = opened;
       this.#listen(opened);
+      this.#on = opened;
     } catch ({ name }) {
       if (opened !== null) close(opened);
-      if (wanted === this.#wanted) this.#options.on.failed(microphoneSentence(name));
+      if (wanted !== this.#wanted) return;
+      this.#options.on.failed(microphoneSentence(name));
     }
+    this.#isOpening = false;
     this.#options.on.changed();
   }
 
   stop() {
     this.#wanted += 1;
+    this.#isOpening = false;
     this.#close();
     this.#options.on.changed();
   }
