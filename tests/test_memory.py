@@ -42,6 +42,7 @@ class SmallDevice(SyntheticEstimator):
         self.room_px = room_px
         self.attempts_px: list[int] = []
         self.left_over: list[int] = []
+        self.released = 0
         self._error = error
         self._held: list[weakref.ref[Ballast]] = []
 
@@ -53,6 +54,9 @@ class SmallDevice(SyntheticEstimator):
         if max(image.shape) > self.room_px:
             raise self._error()
         return super().estimate(image, wants_gaussians=wants_gaussians, state=state)
+
+    def release_memory(self) -> None:
+        self.released += 1
 
 
 def no_memory() -> Exception:
@@ -107,6 +111,16 @@ def test_before_the_second_attempt_nothing_of_the_first_is_left(host: EngineHost
     finally:
         gc.enable()
     assert device.left_over == [0, 0]
+
+
+def test_the_model_gives_back_what_it_can_do_without_before_the_second_attempt(
+    host: EngineHost, device: SmallDevice
+) -> None:
+    host.process(job())
+    assert device.released == 0
+    device.room_px = 110
+    host.process(job())
+    assert device.released == 1
 
 
 def test_other_streams_keep_their_size(host: EngineHost, device: SmallDevice) -> None:

@@ -72,6 +72,18 @@ def test_sizes_differ_by_batch_and_by_what_is_wanted_too() -> None:
     assert len(recorder.recorded) == 3
 
 
+@pytest.mark.parametrize("device", DEVICES)
+def test_what_was_recorded_can_be_forgotten_and_is_recorded_again(device: str) -> None:
+    record = Recorder() if device == "cpu" else record_for("graph", torch.device(device))[0]
+    replays = Replays(forward, record, after=1)
+    images = frames(2, 3, device=device)
+    for _ in range(2):
+        assert not replays.is_recorded(images, False)
+        assert [float(replays(images, False).depth.mean()) for _ in range(3)] == [6, 6, 6]
+        assert replays.is_recorded(images, False)
+        replays.forget()
+
+
 def test_the_size_unused_for_longest_makes_room() -> None:
     recorder = Recorder()
     replays = Replays(forward, recorder, after=0)

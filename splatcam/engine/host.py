@@ -110,6 +110,8 @@ class EngineHost:
             if not is_out_of_memory(error):
                 raise
             logger.warning("no memory for frame %d of stream %s at %d px", job.frame_id, job.stream_id, long_side_px)
+        if (release := getattr(self._estimator, "release_memory", None)) is not None:
+            release()
         free_memory()  # here the exception is gone, and with it what its frames held
         return None
 

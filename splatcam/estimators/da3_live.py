@@ -125,6 +125,10 @@ class LiveDa3:
             self._replays.record_now(pictures, wants_gaussians)
         return self._replays.is_recorded(pictures, wants_gaussians)
 
+    def release_memory(self) -> None:
+        """Where it is short: what only makes later frames faster."""
+        self._replays.forget()
+
     def predictions(self, raw: Raw, pictures: Tensor) -> list[Prediction]:
         """One for each frame."""
         with torch.no_grad():

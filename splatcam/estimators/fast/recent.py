@@ -28,6 +28,9 @@ class Recent(Generic[Value]):
             held.append(self._values[key])
         return self._values[key]
 
+    def clear(self) -> None:
+        self._values.clear()
+
     def __len__(self) -> int:
         return len(self._values)
 

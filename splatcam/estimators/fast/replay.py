@@ -10,8 +10,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
-from typing import Any, Literal
+from typing import Any, Literal, cast
+from weakref import WeakSet
 
 import torch
 from torch import Tensor
@@ -27,7 +27,7 @@ Recording = Callable[[Tensor], Raw]  # of one size of frames
 Record = Callable[[Forward, Tensor, bool], Recording]
 
 RECORDED_AFTER = 30  # frames of a size: a visitor's odd size does not stall the others
-MOST_SIZES = 8  # remembered at once
+MOST_SIZES = 16  # remembered at once: three grids, each for one to four frames, and some odd ones
 WARM_UP_PASSES = 3  # libraries choose their kernels in the first ones, which a graph must not see
 CLOSE = 1e-3  # relative, of what a recording gives to what it was made of
 
@@ -63,6 +63,10 @@ class Replays:
     def record_now(self, images: Tensor, wants_gaussians: bool) -> None:
         """Before anybody waits for it."""
         self._try_to_record(self._use_of(images, wants_gaussians), images, wants_gaussians)
+
+    def forget(self) -> None:
+        """Gives the memory of recordings back. Sizes that stay in use are recorded again after a while."""
+        self._sizes.clear()
 
     def is_recorded(self, images: Tensor, wants_gaussians: bool) -> bool:
         return self._use_of(images, wants_gaussians).recording is not None
@@ -103,28 +107,40 @@ def _require_close(recorded: Raw, expected: Raw) -> None:
 def record_for(mode: Mode, device: torch.device) -> tuple[Record | None, int]:
     """How, and after how many frames, for `Replays`. A mode that the device has not is eager."""
     if mode == "compiled":
-        return (record_compiled_graph if device.type == "cuda" else record_compiled), _NEVER
-    return (record_graph, RECORDED_AFTER) if mode == "graph" and device.type == "cuda" else (None, _NEVER)
+        return (Graphs(as_compiled) if device.type == "cuda" else record_compiled), _NEVER
+    return (Graphs(), RECORDED_AFTER) if mode == "graph" and device.type == "cuda" else (None, _NEVER)
 
 
 _NEVER = 1 << 62  # only by `record_now`
 
 
-def record_graph(forward: Forward, images: Tensor, wants_gaussians: bool) -> Recording:
-    """Raises RuntimeError where something waits for the device in between, or memory is short."""
-    pictures = images.clone()
-    _warm_up(forward, pictures, wants_gaussians)
-    graph = torch.cuda.CUDAGraph()
-    # Others' threads may go on using the device; its memory is shared by all graphs, whose answers are copied out.
-    with torch.cuda.graph(graph, pool=_common_pool(), capture_error_mode="thread_local"):
-        answer = forward(pictures, wants_gaussians)
+class Graphs:
+    """Records CUDA graphs. They share their memory, for one runs at a time and its answer is copied out."""
 
-    def replay(images: Tensor) -> Raw:
-        pictures.copy_(images)
-        graph.replay()
-        return Raw(*(tensor.clone() for tensor in answer.tensors()))
+    def __init__(self, prepared: Callable[[Forward], Forward] = lambda forward: forward) -> None:
+        self._prepared = prepared
+        self._pool: Any = None
+        self._alive: WeakSet[torch.cuda.CUDAGraph] = WeakSet()
 
-    return replay
+    def __call__(self, forward: Forward, images: Tensor, wants_gaussians: bool) -> Recording:
+        """Raises RuntimeError where something waits for the device in between, or memory is short."""
+        forward = self._prepared(forward)
+        pictures = images.clone()
+        _warm_up(forward, pictures, wants_gaussians)
+        if not self._alive:  # torch takes no pool again whose graphs are all gone
+            self._pool = torch.cuda.graph_pool_handle()
+        graph = torch.cuda.CUDAGraph()
+        # Others' threads may go on using the device.
+        with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
+            answer = forward(pictures, wants_gaussians)
+        self._alive.add(graph)
+
+        def replay(images: Tensor) -> Raw:
+            pictures.copy_(images)
+            graph.replay()
+            return Raw(*(tensor.clone() for tensor in answer.tensors()))
+
+        return replay
 
 
 def record_compiled(forward: Forward, images: Tensor, wants_gaussians: bool, backend: str = "inductor") -> Recording:
@@ -134,10 +150,9 @@ def record_compiled(forward: Forward, images: Tensor, wants_gaussians: bool, bac
     return lambda images: compiled(images, wants_gaussians)
 
 
-def record_compiled_graph(forward: Forward, images: Tensor, wants_gaussians: bool) -> Recording:
-    """Compiled, then recorded by us: the compiler's own graphs cost more at every start."""
-    compiled = torch.compile(forward, fullgraph=True, dynamic=False, mode="max-autotune-no-cudagraphs")
-    return record_graph(compiled, images, wants_gaussians)
+def as_compiled(forward: Forward) -> Forward:
+    """To be recorded by us: the compiler's own graphs cost more at every start."""
+    return cast(Forward, torch.compile(forward, fullgraph=True, dynamic=False, mode="max-autotune-no-cudagraphs"))
 
 
 def _warm_up(forward: Forward, images: Tensor, wants_gaussians: bool) -> None:
@@ -147,8 +162,3 @@ def _warm_up(forward: Forward, images: Tensor, wants_gaussians: bool) -> None:
         for _ in range(WARM_UP_PASSES):
             forward(images, wants_gaussians)
     torch.cuda.current_stream().wait_stream(aside)
-
-
-@cache
-def _common_pool() -> Any:
-    return torch.cuda.graph_pool_handle()
