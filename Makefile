@@ -86,7 +86,7 @@ timeline: setup tests/node_modules/.stamp    ## write docs/timeline-speed.md: ma
 	$(BIN)/python -m splatcam.bench.timeline_page $(CLIP)
 
 # Where a CUDA device is at hand: make train-builtin TRAIN='$(TRAIN_GPU)'. training/README.md says what was committed.
-TRAIN     ?= --steps 24000 --small-steps 12000
+TRAIN     ?= --steps 15260 --small-steps 5500
 TRAIN_GPU := --device cuda --workers 14 --scenes 96 --pairs 32 --rate 3e-3 --steps 24000 --small-steps 8000
 train-builtin: setup    ## the weights of the built-in model from nothing; goes on where it was stopped
 	$(BIN)/python -m training.train build/builtin $(TRAIN)
