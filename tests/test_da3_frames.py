@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +33,11 @@ from splatcam.variants import Variant
 from splatcam.wire import Format
 from tests.estimator_contract import GRIDS, assert_same, check_gaussians, check_prediction, make_frames, run_stream
 from tests.pictures import jpeg
-from tests.tiny_da3 import da3_registered, metric_folder, nested_folder, tiny_folder
+from tests.tiny_da3 import da3_registered, metric_folder, nested_folder, one_thread_of_full_precision, tiny_folder
 
 pytestmark = pytest.mark.da3
-__all__ = ["da3_registered", "metric_folder", "nested_folder", "tiny_folder"]  # fixtures
+# fixtures
+__all__ = ["da3_registered", "metric_folder", "nested_folder", "one_thread_of_full_precision", "tiny_folder"]
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]  # the same is true of both
 PRECISIONS = (torch.float32, torch.bfloat16)
@@ -45,17 +45,6 @@ HEIGHT, WIDTH = 56, 84
 LIVE_FRAMES = int(os.environ.get("SPLATCAM_FRAMES", "120"))
 WARM_UP_FRAMES = {"cpu": 12, "cuda": 360}  # there sizes are recorded after a while, and what is recorded stays
 SPLATS, NETWORK = Variant(Format.SPLATS16, "network"), Variant(Format.COMPACT, "network")
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread_of_full_precision() -> Iterator[None]:
-    """A GPU's convolutions drop half of the digits otherwise, in one way for one frame, in another for two."""
-    before = torch.get_num_threads(), torch.backends.cudnn.allow_tf32
-    torch.set_num_threads(1)
-    torch.backends.cudnn.allow_tf32 = False
-    yield
-    torch.set_num_threads(before[0])
-    torch.backends.cudnn.allow_tf32 = before[1]
 
 
 @pytest.fixture(scope="module", params=DEVICES)

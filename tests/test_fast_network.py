@@ -14,26 +14,15 @@ from splatcam.estimators.da3 import autocast, normalise
 from splatcam.estimators.fast import EXACT, OF_ANY_VIEWS, Optimisation, optimise
 from splatcam.estimators.fast.one_view import OneView, Raw, can_be_called_so
 from splatcam.estimators.fast.recent import Recent, holding
-from tests.tiny_da3 import METRIC, NESTED, TINY, da3_registered, make_net
+from tests.tiny_da3 import METRIC, NESTED, TINY, da3_registered, make_net, one_thread_of_full_precision
 
 pytestmark = pytest.mark.da3
-__all__ = ["da3_registered"]  # a fixture
+__all__ = ["da3_registered", "one_thread_of_full_precision"]  # fixtures
 
 HEIGHT, WIDTH = 56, 98
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]  # the same is true of both
 PRECISIONS = (torch.float32, torch.bfloat16)
 CHANGES = sorted(EXACT - {Optimisation.ONE_VIEW})  # of the network; the other ones are ways to call it
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread_of_full_precision() -> Iterator[None]:
-    """A GPU's convolutions drop half of the digits otherwise, in one way for one order of axes, in another for two."""
-    before = torch.get_num_threads(), torch.backends.cudnn.allow_tf32
-    torch.set_num_threads(1)
-    torch.backends.cudnn.allow_tf32 = False
-    yield
-    torch.set_num_threads(before[0])
-    torch.backends.cudnn.allow_tf32 = before[1]
 
 
 @pytest.fixture(scope="module", params=DEVICES)

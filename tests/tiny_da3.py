@@ -22,6 +22,18 @@ SEED = 0
 TINY, METRIC, NESTED = "da3-tiny", "da3metric-tiny", "da3nested-tiny"
 
 
+@pytest.fixture(autouse=True, scope="module")
+def one_thread_of_full_precision() -> Iterator[None]:
+    """Where it is imported. A GPU's convolutions drop half of the digits otherwise, in one way for one frame or order
+    of axes, in another for two."""
+    before = torch.get_num_threads(), torch.backends.cudnn.allow_tf32
+    torch.set_num_threads(1)
+    torch.backends.cudnn.allow_tf32 = False
+    yield
+    torch.set_num_threads(before[0])
+    torch.backends.cudnn.allow_tf32 = before[1]
+
+
 class TinyDino(nn.Module):
     """DA3's own wrapper knows the sizes s, b, l and g only."""
 
