@@ -27,6 +27,17 @@ def make_frames(height: int, width: int, count: int = 3) -> list[torch.Tensor]:
     return frames
 
 
+def odd_pictures() -> dict[str, torch.Tensor]:
+    """[98, 126, 3] uint8, in which there is nothing to see."""
+    generator = torch.Generator().manual_seed(0)
+    return {
+        "noise": torch.randint(0, 256, (98, 126, 3), generator=generator, dtype=torch.uint8),
+        "black": torch.zeros(98, 126, 3, dtype=torch.uint8),
+        "white": torch.full((98, 126, 3), 255, dtype=torch.uint8),
+        "stripes": (torch.arange(126) % 2 * 255).to(torch.uint8)[None, :, None].expand(98, 126, 3),
+    }
+
+
 def run_stream(estimator: Estimator, frames: Sequence[torch.Tensor], wants_gaussians: bool = False) -> list[Prediction]:
     """The predictions of one camera's frames, state handed on as the engine does."""
     predictions, state = [], None

@@ -12,6 +12,7 @@ from torch import Tensor
 from splatcam.estimators.builtin import FARTHEST_M, NEAREST_M, BuiltinEstimator, looked_at
 from splatcam.estimators.depth_net import CELL_PX
 from splatcam.settings import Settings
+from tests.estimator_contract import odd_pictures
 from training.evaluate import held_out
 from training.figures import Figures, judged
 from training.predictors import row_prior
@@ -28,16 +29,9 @@ def depth_of(estimator: BuiltinEstimator, image: Tensor) -> Tensor:
     return estimator.estimate(image, wants_gaussians=False)[0].depth
 
 
-@pytest.mark.parametrize("kind", ["noise", "black", "white", "stripes"])
+@pytest.mark.parametrize("kind", odd_pictures())
 def test_any_picture_gives_depths_within_the_limits(estimator: BuiltinEstimator, kind: str) -> None:
-    generator = torch.Generator().manual_seed(0)
-    images = {
-        "noise": torch.randint(0, 256, (98, 126, 3), generator=generator, dtype=torch.uint8),
-        "black": torch.zeros(98, 126, 3, dtype=torch.uint8),
-        "white": torch.full((98, 126, 3), 255, dtype=torch.uint8),
-        "stripes": (torch.arange(126) % 2 * 255).to(torch.uint8)[None, :, None].expand(98, 126, 3),
-    }
-    depth = depth_of(estimator, images[kind])
+    depth = depth_of(estimator, odd_pictures()[kind])
     assert bool(depth.isfinite().all())
     assert NEAREST_M <= float(depth.min()) and float(depth.max()) <= FARTHEST_M
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.estimator_contract import odd_pictures
 from training.classical import FARTHEST_M, NEAREST_M, Memory, infer_depth
 
 HEIGHT, WIDTH = 252, 336
@@ -119,16 +120,9 @@ def test_lower_in_an_empty_picture_is_nearer() -> None:
     assert bool((side.diff() <= 1e-5).all())
 
 
-@pytest.mark.parametrize("kind", ["noise", "black", "white", "stripes"])
+@pytest.mark.parametrize("kind", odd_pictures())
 def test_any_picture_gives_depths_within_the_limits(kind: str) -> None:
-    generator = torch.Generator().manual_seed(0)
-    images = {
-        "noise": torch.randint(0, 256, (98, 126, 3), generator=generator, dtype=torch.uint8),
-        "black": torch.zeros(98, 126, 3, dtype=torch.uint8),
-        "white": torch.full((98, 126, 3), 255, dtype=torch.uint8),
-        "stripes": (torch.arange(126) % 2 * 255).to(torch.uint8)[None, :, None].expand(98, 126, 3),
-    }
-    for depth in run([images[kind]] * 3):
+    for depth in run([odd_pictures()[kind]] * 3):
         assert bool(depth.isfinite().all())
         assert NEAREST_M <= float(depth.min()) and float(depth.max()) <= FARTHEST_M
 

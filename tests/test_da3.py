@@ -6,7 +6,6 @@ import json
 import shutil
 import sys
 import types
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,7 +28,7 @@ from tests.tiny_da3 import (
     write_model,
 )
 
-pytestmark = pytest.mark.da3
+pytestmark = [pytest.mark.da3, pytest.mark.usefixtures("one_thread")]
 
 HEIGHT, WIDTH = 98, 126
 __all__ = ["da3_registered", "metric_folder", "nested_folder", "tiny_folder"]  # fixtures
@@ -37,14 +36,6 @@ __all__ = ["da3_registered", "metric_folder", "nested_folder", "tiny_folder"]  #
 
 def ignore(sentence: str, fraction: float | None) -> None:
     pass
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)  # spinning threads on a busy machine cost more than they give
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

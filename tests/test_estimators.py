@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 
@@ -22,15 +20,8 @@ from tests.tiny_da3 import da3_registered, tiny_folder
 
 __all__ = ["da3_registered", "tiny_folder"]  # fixtures
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 NAMES = ["synthetic", "builtin", pytest.param("tiny DA3", marks=pytest.mark.da3)]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(params=NAMES, scope="module")

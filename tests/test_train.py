@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,16 +14,9 @@ from training.curve import svg
 from training.generator import Wanted, make_batch, render
 from training.train import Recipe, Scenes, Training, train
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 CPU = torch.device("cpu")
 RECIPE = Recipe(steps=4, scenes=2, pairs=1, rate=2e-3, seed=5, small_steps=4, minutes=0)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def trained(recipe: Recipe, folder: Path) -> Training:

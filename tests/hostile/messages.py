@@ -117,7 +117,15 @@ def _sizes() -> Iterator[PoisonMessage]:
 
 def _fields() -> Iterator[PoisonMessage]:
     """Each wrong in one field."""
-    unknown, bad = ErrorCode.UNKNOWN_TYPE, ErrorCode.BAD_FIELD
+    yield from _wrong_types()
+    yield from _wrong_numbers()
+    yield from _wrong_frames()
+    yield from _wrong_hellos()
+    yield from _wrong_recordings()
+    yield from _wrong_settings()
+
+
+def _wrong_types() -> Iterator[PoisonMessage]:
     for name, kind in {
         "none": None,
         "number": 1,
@@ -125,8 +133,11 @@ def _fields() -> Iterator[PoisonMessage]:
         "servers_own": "welcome",
         "list": ["ping"],
     }.items():
-        yield PoisonMessage(f"type_{name}", msgpack.packb({"type": kind, "t": 1.0}), unknown)
-    yield PoisonMessage("no_type", msgpack.packb({"t": 1.0}), unknown)
+        yield PoisonMessage(f"type_{name}", msgpack.packb({"type": kind, "t": 1.0}), ErrorCode.UNKNOWN_TYPE)
+    yield PoisonMessage("no_type", msgpack.packb({"t": 1.0}), ErrorCode.UNKNOWN_TYPE)
+
+
+def _wrong_numbers() -> Iterator[PoisonMessage]:
     for name, number in {
         "negative": -1,
         "fraction": 0.5,
@@ -135,23 +146,31 @@ def _fields() -> Iterator[PoisonMessage]:
         "too_large": 2**53,
         "huge": 2**64 - 1,
     }.items():
-        yield PoisonMessage(f"frame_id_{name}", _packed("ack", frame_id=number), bad)
+        yield PoisonMessage(f"frame_id_{name}", _packed("ack", frame_id=number), ErrorCode.BAD_FIELD)
     for name, number in {"nan": float("nan"), "infinite": float("inf"), "text": "1", "none": None}.items():
-        yield PoisonMessage(f"time_{name}", _packed("ping", t=number), bad)
-        yield PoisonMessage(f"captured_{name}", _frame(captured_at_ms=number), bad)
-    yield PoisonMessage("another_field", _packed("ack", frame_id=1, admin=True), bad)
-    yield PoisonMessage("a_field_missing", _packed("frame", frame_id=1), bad)
-    yield PoisonMessage("jpeg_of_text", _frame(jpeg="text"), bad)
-    yield PoisonMessage("jpeg_of_nothing", _frame(jpeg=None), bad)
-    yield PoisonMessage("jpeg_under_another_name", _frame(png=bytes(1_000_000)), bad)
+        yield PoisonMessage(f"time_{name}", _packed("ping", t=number), ErrorCode.BAD_FIELD)
+        yield PoisonMessage(f"captured_{name}", _frame(captured_at_ms=number), ErrorCode.BAD_FIELD)
+
+
+def _wrong_frames() -> Iterator[PoisonMessage]:
+    yield PoisonMessage("another_field", _packed("ack", frame_id=1, admin=True), ErrorCode.BAD_FIELD)
+    yield PoisonMessage("a_field_missing", _packed("frame", frame_id=1), ErrorCode.BAD_FIELD)
+    yield PoisonMessage("jpeg_of_text", _frame(jpeg="text"), ErrorCode.BAD_FIELD)
+    yield PoisonMessage("jpeg_of_nothing", _frame(jpeg=None), ErrorCode.BAD_FIELD)
+    yield PoisonMessage("jpeg_under_another_name", _frame(png=bytes(1_000_000)), ErrorCode.BAD_FIELD)
     yield PoisonMessage("jpeg_that_is_none", _frame(jpeg=b"\x89PNG"), ErrorCode.NOT_JPEG)
     yield PoisonMessage("jpeg_of_zeros", _frame(jpeg=bytes(1_000_000)), ErrorCode.NOT_JPEG)
+
+
+def _wrong_hellos() -> Iterator[PoisonMessage]:
     yield PoisonMessage(
         "another_protocol", _packed("hello", protocol=2, formats=["ply"]), ErrorCode.UNSUPPORTED_PROTOCOL
     )
-    yield PoisonMessage("no_formats", _packed("hello", protocol=1, formats=[]), bad)
-    yield PoisonMessage("a_format_without_end", _packed("hello", protocol=1, formats=["x" * 65]), bad)
-    yield PoisonMessage("a_client_without_end", _packed("hello", protocol=1, formats=["ply"], client="x" * 201), bad)
+    yield PoisonMessage("no_formats", _packed("hello", protocol=1, formats=[]), ErrorCode.BAD_FIELD)
+    yield PoisonMessage("a_format_without_end", _packed("hello", protocol=1, formats=["x" * 65]), ErrorCode.BAD_FIELD)
+    yield PoisonMessage(
+        "a_client_without_end", _packed("hello", protocol=1, formats=["ply"], client="x" * 201), ErrorCode.BAD_FIELD
+    )
     for name, room in {
         "empty": "",
         "too_long": "x" * 41,
@@ -165,11 +184,16 @@ def _fields() -> Iterator[PoisonMessage]:
         "number": 7,
         "bytes": b"stage",
     }.items():
-        yield PoisonMessage(f"room_{name}", _packed("hello", protocol=1, formats=["ply"], room=room), bad)
+        yield PoisonMessage(
+            f"room_{name}", _packed("hello", protocol=1, formats=["ply"], room=room), ErrorCode.BAD_FIELD
+        )
+
+
+def _wrong_recordings() -> Iterator[PoisonMessage]:
     for name, action in {"none": None, "pause": "pause", "capitals": "START", "number": 1, "list": ["start"]}.items():
-        yield PoisonMessage(f"record_{name}", _packed("record", action=action), bad)
-    yield PoisonMessage("record_of_another", _packed("record", action="start", session_id="s-1"), bad)
-    yield PoisonMessage("record_into_a_file", _packed("record", action="start", id="../../take"), bad)
+        yield PoisonMessage(f"record_{name}", _packed("record", action=action), ErrorCode.BAD_FIELD)
+    yield PoisonMessage("record_of_another", _packed("record", action="start", session_id="s-1"), ErrorCode.BAD_FIELD)
+    yield PoisonMessage("record_into_a_file", _packed("record", action="start", id="../../take"), ErrorCode.BAD_FIELD)
     sounds: dict[str, dict[str, Any]] = {
         "half_a_sample": {"samples": b"\0\1\2"},
         "silence_of_no_length": {"samples": b""},
@@ -185,8 +209,11 @@ def _fields() -> Iterator[PoisonMessage]:
         "stereo": {"channels": 2},
     }
     for name, changes in sounds.items():
-        yield PoisonMessage(f"sound_{name}", _sound(**changes), bad)
+        yield PoisonMessage(f"sound_{name}", _sound(**changes), ErrorCode.BAD_FIELD)
     yield PoisonMessage("sound_of_100_kb", _sound(samples=bytes(100_000)), ErrorCode.MESSAGE_TOO_LARGE)
+
+
+def _wrong_settings() -> Iterator[PoisonMessage]:
     settings: dict[str, Any] = {
         "stride": 0,
         "max_fps": -1.0,
@@ -196,7 +223,7 @@ def _fields() -> Iterator[PoisonMessage]:
         "sh": 3,
     }
     for name, value in settings.items():
-        yield PoisonMessage(f"setting_{name}", _packed("settings", **{name: value}), bad)
+        yield PoisonMessage(f"setting_{name}", _packed("settings", **{name: value}), ErrorCode.BAD_FIELD)
 
 
 def _packed(kind: str, **fields: Any) -> bytes:
